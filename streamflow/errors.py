@@ -1,0 +1,116 @@
+"""Every way a flow can end badly, as one drawn tree.
+
+What lives here: the exception classes that streamflow itself raises, and nothing that raises them.
+What must not: logic, imports from the rest of the package, errors of single libraries (a missing object is Python's own
+`FileNotFoundError`, a full disk its own `OSError`).
+
+    StreamflowError
+    ├── ChannelClosed            a put or a get that can no longer happen      (an asyncio.QueueShutDown)
+    │   ├── EndOfChannel         get: the writer closed it and everything was taken: the normal end
+    │   └── ReaderGone           put: the reading side left, nobody will ever take this item
+    ├── StageError               the fault lies in how a stage behaved
+    │   ├── StageCancelled       a stage died of a CancelledError that nobody asked for
+    │   └── StageDidNotStop      a stage was asked to stop and did not within its grace
+    ├── PipelineTimeout          a limit in seconds of streamflow's own passed (a TimeoutError)
+    ├── UsageError               a call that cannot mean anything              (a TypeError and a ValueError)
+    ├── FormatError              bytes or rows that are not what they should be (a ValueError)
+    │   ├── TruncatedError       the data ended too early                      (an EOFError)
+    │   └── LimitExceeded        a limit that guards memory was passed
+    ├── ObjectChanged            an object was overwritten while it was read   (an OSError)
+    ├── CommitUnknown            the answer to a commit was lost: done or not, nobody knows (an OSError)
+    └── MissingExtra             an optional dependency is not installed       (an ImportError)
+
+A user's own exception is never wrapped: it leaves `pipeline()` as itself, with a note that names the stage (promise P4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+__all__ = [
+    "ChannelClosed",
+    "CommitUnknown",
+    "EndOfChannel",
+    "FormatError",
+    "LimitExceeded",
+    "MissingExtra",
+    "ObjectChanged",
+    "PipelineTimeout",
+    "ReaderGone",
+    "StageCancelled",
+    "StageDidNotStop",
+    "StageError",
+    "StreamflowError",
+    "TruncatedError",
+    "UsageError",
+]
+
+# asyncio.QueueShutDown exists from Python 3.13; before that nobody can expect it.
+_QueueShutDown: type[Exception] = getattr(asyncio, "QueueShutDown", Exception)
+
+
+class StreamflowError(Exception):
+    """The root: `except sf.StreamflowError` catches what streamflow itself finds wrong, and no user's error."""
+
+
+class ChannelClosed(StreamflowError, _QueueShutDown):  # type: ignore[misc]  # the base depends on the Python version
+    """The channel has ended for this operation: `put` after `close()` or `fail()`, or `get` after the end.
+
+    Where Python has `asyncio.QueueShutDown` (3.13), this is one, so code written for a queue catches it.
+    """
+
+
+class EndOfChannel(ChannelClosed):
+    """The writer closed the channel and every item has been taken. For a reader this is the normal end."""
+
+
+class ReaderGone(ChannelClosed):
+    """The reading side left the channel, so an item put now would never be taken. Stop producing."""
+
+
+class StageError(StreamflowError):
+    """The fault lies in how a stage behaved, not in the data."""
+
+
+class StageCancelled(StageError):
+    """A stage ended in a `CancelledError` although nobody had cancelled it: an error, never a silent end.
+
+    Typically a library the stage awaits cancelled the future it had handed out (a closed connection pool, an executor
+    that shut down). The cancellation is the `__cause__`.
+    """
+
+
+class StageDidNotStop(StageError):
+    """A stage was asked to stop and had not stopped when its grace (seconds) was over; the note shows where it stands."""
+
+
+class PipelineTimeout(StreamflowError, TimeoutError):
+    """A time limit of streamflow's own passed. A `TimeoutError` that is not this one comes from a stage or the caller."""
+
+
+class UsageError(StreamflowError, TypeError, ValueError):
+    """A call that cannot mean anything; raised before anything starts, with what to write instead."""
+
+
+class FormatError(StreamflowError, ValueError):
+    """Bytes or rows that are not what they should be; the message says where (line number, byte offset)."""
+
+
+class TruncatedError(FormatError, EOFError):
+    """The data ended too early: a gzip member without its trailer, a CSV inside quotes, a body shorter than its length."""
+
+
+class LimitExceeded(FormatError):
+    """A limit that guards memory was passed (a line, a field, a row, or what a compressed chunk expands to)."""
+
+
+class ObjectChanged(StreamflowError, OSError):
+    """An object was overwritten while it was being read; what had been read so far must not be mixed with the rest."""
+
+
+class CommitUnknown(StreamflowError, OSError):
+    """The request that commits a result was sent and its answer lost: the result may or may not be there."""
+
+
+class MissingExtra(StreamflowError, ImportError):
+    """A feature needs a package that is not installed; the message names the extra to install."""
