@@ -159,7 +159,7 @@ class Channel(asyncio.Queue[T]):
         self._refusal: Callable[[], ChannelClosed] | None = None
         self._failure: BaseException | None = None
         self._turn = _TURN
-        self._put = self._discarded = self._bytes_put = 0
+        self._taken = self._discarded = self._dropped = self._bytes_put = 0
         self._peak = self._peak_bytes = self._drains = 0
         self._waited_for_room = self._waited_for_items = 0.0
 
@@ -214,6 +214,11 @@ class Channel(asyncio.Queue[T]):
         self._size = _default_size
         self._weights.extend(map(_default_size, self._queue))
         self._bytes = sum(self._weights)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The error given to `fail()`, once a reader has taken everything put before it; else `None`."""
+        return self._failure if self._over() else None
 
     @property
     def weighs(self) -> bool:
@@ -303,17 +308,19 @@ class Channel(asyncio.Queue[T]):
         self._added(1)
 
     def _added(self, count: int) -> None:
-        """Keep the books for `count` items that were just appended, and wake a reader."""
-        self._put += count
+        """Keep the books of `join()` for `count` items that were just appended, and wake a reader."""
         self._unfinished_tasks += count
         self._finished.clear()
+        if self._getters or self._putters:
+            self._wake()
+
+    def note_peak(self) -> None:
+        """Note how full it is. Between two takes it only grows, so looking just before each take sees every peak."""
         held = len(self._queue) + length_hint(self._hand)
         if held > self._peak:
             self._peak = held
         if self._bytes > self._peak_bytes:
             self._peak_bytes = self._bytes
-        if self._getters or self._putters:
-            self._wake()
 
     async def put(self, item: T) -> None:
         """Put one item, waiting for room and for the writers that came before.
@@ -377,8 +384,7 @@ class Channel(asyncio.Queue[T]):
                 await self.wait_for_room(weight)
             except BaseException:
                 # Taken from the iterable and put nowhere: the account says so.
-                self._put += 1
-                self._discarded += 1
+                self._dropped += 1
                 raise
             self._admit(item, weight)
             added += 1
@@ -435,7 +441,9 @@ class Channel(asyncio.Queue[T]):
         if not self._queue:
             self._wake()
             raise self._ending()
+        self.note_peak()
         item = self._queue.popleft()
+        self._taken += 1
         if self._size is not None:
             self._bytes -= self._weights.popleft()
         self._wake()
@@ -488,9 +496,11 @@ class Channel(asyncio.Queue[T]):
         For the engine's reader when it is its turn. What is left in the hand counts against the bound until it is
         consumed. On a weighed channel the hand is kept light, and its bytes count until the next `grasp`.
         """
+        self.note_peak()
         self._bytes -= self._hand_bytes
         self._hand_bytes = 0
         queue = self._queue
+        before = len(queue)
         if self._size is not None:
             self._hand = self._grasp_weighed(limit)
         elif limit >= len(queue):
@@ -498,6 +508,7 @@ class Channel(asyncio.Queue[T]):
             queue.clear()
         else:
             self._hand = iter([queue.popleft() for _ in range(limit)])
+        self._taken += before - len(queue)
         self._wake()
         return self._hand
 
@@ -519,6 +530,10 @@ class Channel(asyncio.Queue[T]):
         self._hand_bytes = 0
         if self._putters:
             self._wake()
+
+    def note_dropped(self) -> None:
+        """Count an item that a writer had made and could not put because the reader left."""
+        self._dropped += 1
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -546,7 +561,10 @@ class Channel(asyncio.Queue[T]):
 
         They are counted as discarded. Waiting and later writers get `ReaderGone`. Twice is harmless.
         """
-        left = [*self._hand, *self._queue]
+        self.note_peak()
+        in_hand = list(self._hand)
+        self._taken -= len(in_hand)
+        left = [*in_hand, *self._queue]
         self._hand = _NOTHING
         self._queue.clear()
         self._weights.clear()
@@ -587,7 +605,9 @@ class Channel(asyncio.Queue[T]):
 
     def stats(self) -> ChannelStats:
         """Return a snapshot of the counters."""
+        self.note_peak()
         items = self.held()
+        got = self._taken - length_hint(self._hand)
         return ChannelStats(
             name=self.name,
             state=self.state,
@@ -595,9 +615,9 @@ class Channel(asyncio.Queue[T]):
             max_bytes=self.max_bytes,
             items=items,
             bytes=self._bytes,
-            put=self._put,
-            got=self._put - items - self._discarded,
-            discarded=self._discarded,
+            put=got + items + self._discarded + self._dropped,
+            got=got,
+            discarded=self._discarded + self._dropped,
             bytes_put=self._bytes_put,
             peak=self._peak,
             peak_bytes=self._peak_bytes,

@@ -19,6 +19,7 @@ import inspect
 import sys
 import types
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
@@ -91,6 +92,7 @@ class Source(Generic[T]):
         where: `file:line` where it was made; found by itself.
         threads: how many worker threads it uses, for `explain()`.
         holds: bytes it may hold beside its channel (read-ahead), for `explain()`.
+        synchronous: whether `open` gives a plain iterable that never blocks; then it is fused with the stages after it.
     """
 
     open: Callable[[], SourceLike[T]]
@@ -98,6 +100,7 @@ class Source(Generic[T]):
     where: str = field(default_factory=caller)
     threads: int = 0
     holds: int = 0
+    synchronous: bool = False
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Iterate it outside a pipeline, one item at a time."""
@@ -180,7 +183,7 @@ class Plan:
     Args:
         maxsize: capacity of every channel in items, unless a `buffer(n)` says otherwise.
         max_bytes: capacity in bytes for items that have a size in bytes.
-        cleanup: grace for stages to stop, in seconds.
+        grace: how long stages may take to stop once they were asked, in seconds.
     """
 
     source: Source[Any]
@@ -189,7 +192,7 @@ class Plan:
     name: str
     maxsize: int
     max_bytes: int
-    cleanup: float
+    grace: float
 
 
 async def run_transform(
@@ -206,8 +209,9 @@ async def run_transform(
         except NeedsAwait as signal:
             if signal.transform is not transform or refit is None:
                 raise
-            async for out in resumed(refit, signal, items):
-                yield out
+            async with aclosing(resumed(refit, signal, items)) as outs:
+                async for out in outs:
+                    yield out
             return
         if transform.done:
             break
@@ -232,8 +236,15 @@ async def resumed(
         async for item in items:
             yield item
 
-    async for out in refit(call)(again()):
-        yield out
+    feed = again()
+    outs = refit(call)(feed)
+    try:
+        async for out in outs:
+            yield out
+    finally:
+        for generator in (outs, feed):
+            if isinstance(generator, AsyncGenerator):
+                await generator.aclose()
 
 
 def _each(items: SourceLike[T]) -> AsyncIterator[T]:
@@ -265,7 +276,8 @@ def source(function: Callable[P, SourceLike[T]]) -> Callable[P, Source[T]]:
     @functools.wraps(function)
     def make(*args: P.args, **kwargs: P.kwargs) -> Source[T]:
         signature.bind(*args, **kwargs)
-        return Source(functools.partial(function, *args, **kwargs), name=name_of(function))
+        opener = functools.partial(function, *args, **kwargs)
+        return Source(opener, name=name_of(function), synchronous=inspect.isgeneratorfunction(function))
 
     return make
 
@@ -366,7 +378,8 @@ def resolve_source(thing: object) -> Source[Any]:
         )
     function = _unwrap(thing)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return Source(_opener_of_function(cast("Callable[[], SourceLike[Any]]", thing)), name=name_of(thing))
+        opener = _opener_of_function(cast("Callable[[], SourceLike[Any]]", thing))
+        return Source(opener, name=name_of(thing), synchronous=inspect.isgeneratorfunction(function))
     if not isinstance(thing, (Iterable, AsyncIterable)):
         hint = " It is a stage; the source comes first." if isinstance(thing, Stage) or callable(thing) else ""
         raise UsageError(
@@ -374,7 +387,8 @@ def resolve_source(thing: object) -> Source[Any]:
             f"Write sf.pipeline(source, *stages, sink)."
         )
     name = name_of(thing) if inspect.isgenerator(thing) or inspect.isasyncgen(thing) else type(thing).__name__
-    return Source(functools.partial(_still_fresh, thing), name=name)
+    synchronous = not isinstance(thing, AsyncIterable)
+    return Source(functools.partial(_still_fresh, thing), name=name, synchronous=synchronous)
 
 
 def _opener_of_function(function: Callable[[], SourceLike[Any]]) -> Callable[[], SourceLike[Any]]:

@@ -1,0 +1,289 @@
+"""How a run ends: one state machine over the segments of a plan.
+
+What lives here: `Run`. What must not: what the segments do (segments), what a channel allows (channel), texts about a
+run (observe).
+
+Endings travel along the channels, never around them:
+
+* *Down*: when a segment has ended, its channel is closed, or failed with its error; the reader below takes what came
+  before, then sees the end or the error (P3). A clean end is passed on only after everything above has settled, so an
+  error while closing a source still reaches the sink before it commits (E15).
+* *Up*: when a segment has ended for whatever reason, it leaves its input; the segment above is asked to stop, once. So
+  cleanup runs sink first, one after another, as if nested (X15). A cancellation from outside is the same thing begun at
+  the sink.
+* *Grace*: a segment that has not stopped `grace` seconds after it was asked is cancelled again, then once more; then
+  the run ends without it and says so by name (`StageDidNotStop`).
+
+There is no conductor task. The done-callbacks of the segment tasks drive the machine synchronously, so there is nothing
+that could itself be cancelled halfway; `over` is the future that everybody waits for.
+
+Who waits waits twice (C, H25-H27): the first wait can be cancelled and starts the stop; the second is shielded from
+anyio scopes and repeats after every native cancel, so control returns only when everything is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import anyio
+
+from streamflow.channel import Channel
+from streamflow.engine.budget import Budget
+from streamflow.engine.ends import Reader, Writer
+from streamflow.engine.planner import SegmentPlan, segments_of
+from streamflow.engine.segments import Segment
+from streamflow.errors import StageDidNotStop
+from streamflow.stages import Plan
+
+__all__ = ["Run"]
+
+# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19).
+_running: set[Run] = set()
+
+
+class Run:
+    """One execution of a plan: its segments, its channels, and how it ended.
+
+    With a sink, `await run.wait()` gives the sink's value. Without one, the last channel's items are read from
+    `run.output`, and `run.wait()` ends it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Wire everything; nothing runs yet."""
+        self.plan = plan
+        self.segments: list[Segment] = []
+        self.channels: list[Channel[Any]] = []
+        self.output: Reader[Any] | None = None
+        self.cancelled = False
+        self.started_at = 0.0
+        self.ended_at = 0.0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._wire(segments_of(plan))
+
+    def _wire(self, segment_plans: Sequence[SegmentPlan]) -> None:
+        reader: Reader[Any] | None = None
+        for at, segment_plan in enumerate(segment_plans):
+            budget = Budget()
+            if reader is not None:
+                reader.budget = budget
+            writer: Writer[Any] | None = None
+            last = at == len(segment_plans) - 1
+            if segment_plan.sink is None:
+                below = "the consumer" if last else segment_plans[at + 1].name
+                channel: Channel[Any] = Channel(segment_plan.capacity, name=f"{segment_plan.name} > {below}")
+                self.channels.append(channel)
+                writer = Writer(channel, budget, self.plan.max_bytes)
+            self.segments.append(Segment(segment_plan, reader, writer, budget))
+            reader = Reader(self.channels[-1]) if writer is not None else None
+        self.output = reader
+
+    def start(self) -> None:
+        """Start every segment's task, sink first, so that readers wait before writers write."""
+        self.started_at = perf_counter()
+        _running.add(self)
+        for segment in reversed(self.segments):
+            segment.start().add_done_callback(lambda _task, segment=segment: self._ended(segment))  # type: ignore[misc]
+
+    # --- the state machine ---------------------------------------------------------------------------------------
+
+    def _above(self, segment: Segment) -> Segment | None:
+        at = self.segments.index(segment)
+        return self.segments[at - 1] if at else None
+
+    def _below(self, segment: Segment) -> Segment | None:
+        at = self.segments.index(segment) + 1
+        return self.segments[at] if at < len(self.segments) else None
+
+    def _ended(self, segment: Segment) -> None:
+        """A segment's task is done, or was given up."""
+        if segment.finished:
+            return
+        if segment.task is not None and segment.task.cancelled():
+            segment.never_began()
+        segment.finished = True
+        self._note_origin(segment)
+        if segment.error is not None and segment.writer is not None:
+            segment.writer.channel.fail(segment.error)
+        self._leave_input(segment)
+        self._settle(segment)
+
+    def _leave_input(self, segment: Segment) -> None:
+        if segment.reader is not None:
+            segment.reader.channel.abandon()
+        above = self._above(segment)
+        if above is not None:
+            self._stop(above)
+
+    def _stop(self, segment: Segment) -> None:
+        if segment.asked or segment.finished:
+            return
+        segment.stop()
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(self.plan.grace, self._overdue, segment, 2))
+
+    def _overdue(self, segment: Segment, tries: int) -> None:
+        """The grace is over: cancel again, in case the first cancel was swallowed (H14); at last go on without it."""
+        if segment.finished or segment.task is None:
+            return
+        if tries:
+            segment.task.cancel()
+            pause = min(1.0, self.plan.grace)
+            self._timers.append(asyncio.get_running_loop().call_later(pause, self._overdue, segment, tries - 1))
+            return
+        segment.error = StageDidNotStop(
+            f"stage {segment.plan.name!r} was asked to stop and did not within {self.plan.grace:g} s; "
+            f"it is left running at {_whereabouts(segment.task)}"
+        )
+        segment.late = True
+        self._ended(segment)
+
+    def _settle(self, segment: Segment) -> None:
+        """Pass the ending of a segment down once everything above it has settled."""
+        above = self._above(segment)
+        if segment.settled or not segment.finished or (above is not None and not above.settled):
+            return
+        segment.settled = True
+        if segment.reader is not None:
+            segment.reader.channel.abandon()  # what a writer in its last step still put is counted
+        if segment.writer is not None:
+            trouble = segment.error or self._trouble_above(segment)
+            segment.writer.channel.fail(trouble) if trouble is not None else segment.writer.channel.close()
+        below = self._below(segment)
+        if below is not None:
+            self._settle(below)
+        else:
+            self._finish()
+
+    def _trouble_above(self, segment: Segment) -> BaseException | None:
+        """An error while closing what is above, which this segment ended too early to see."""
+        above = self._above(segment)
+        while above is not None:
+            if above.error is not None and above.late:
+                return above.error
+            above = self._above(above)
+        return None
+
+    def _finish(self) -> None:
+        self.ended_at = perf_counter()
+        for timer in self._timers:
+            timer.cancel()
+        _running.discard(self)
+        if not self.over.done():
+            self.over.set_result(None)
+
+    # --- asking from outside -------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Stop the run: the sink first, then what is above, each when the one below has ended. Twice is harmless."""
+        if self.over.done():
+            return
+        self.cancelled = True
+        if self.output is not None:
+            self.output.channel.abandon()
+        self._stop(self.segments[-1])
+
+    async def wait(self) -> Any:
+        """Wait until everything is closed; return the sink's value or raise what went wrong.
+
+        Cancellation: stops the run, waits until everything is closed or its grace is over, then goes on as it came.
+        """
+        try:
+            await asyncio.wait([self.over])
+        except asyncio.CancelledError as error:
+            self.cancel()
+            await self._wait_closed()
+            self._note_on(error)
+            raise
+        return self.result()
+
+    async def _wait_closed(self) -> None:
+        with anyio.CancelScope(shield=True):
+            while not self.over.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([self.over])
+
+    async def close(self) -> None:
+        """Leave as the consumer: stop what still runs, wait until it is closed, raise what failed while closing."""
+        try:
+            if self.output is not None:
+                await self.output.close()
+            if self.segments:
+                self._stop(self.segments[-1])
+            await asyncio.wait([self.over])
+        except asyncio.CancelledError:
+            await self._wait_closed()
+            raise
+        self._raise_causes(self.causes())
+
+    # --- the outcome ---------------------------------------------------------------------------------------------
+
+    def result(self) -> Any:
+        """Return the sink's value, or raise the cause bare, or the causes as a group (P4)."""
+        self._raise_causes(self.causes())
+        if self.cancelled:
+            raise asyncio.CancelledError
+        return self.segments[-1].value
+
+    def _raise_causes(self, causes: list[BaseException]) -> None:
+        if len(causes) == 1:
+            try:
+                raise causes[0]
+            finally:
+                causes.clear()  # the traceback holds this frame: do not let the frame hold the error
+        if causes:
+            message = f"{self.plan.name}: {len(causes)} stages failed independently"
+            if all(isinstance(cause, Exception) for cause in causes):
+                raise ExceptionGroup(message, causes)  # type: ignore[type-var]  # just checked
+            raise BaseExceptionGroup(message, causes)
+
+    def causes(self) -> list[BaseException]:
+        """The independent errors, sink first.
+
+        What a stage below took at its `async for` is that stage's to answer for. What a segment met ahead of demand and
+        nobody got to see counts only if the run fails anyway: nested generators would not have got so far (P3).
+        """
+        seen: list[BaseException] = []
+        ahead: list[BaseException] = []
+        for segment in reversed(self.segments):
+            error = segment.error
+            if error is None or self._answered(segment, error) or any(error is other for other in seen):
+                continue
+            last = segment is self.segments[-1]
+            (seen if segment.late or last and self.output is None else ahead).append(error)
+        return seen + ahead if seen else []
+
+    def _answered(self, segment: Segment, error: BaseException) -> bool:
+        """Whether the reader below was given this error; it then passed it on, replaced it or handled it."""
+        below = self._below(segment)
+        reader = below.reader if below is not None else self.output
+        return reader is not None and reader.raised is error
+
+    def _note_on(self, error: BaseException) -> None:
+        """Tell on a cancellation what else is known: it must not hide an error, nor that the sink had committed."""
+        for cause in self.causes():
+            error.add_note(f"while it was being cancelled, {self.plan.name} also met {type(cause).__name__}: {cause}")
+        last = self.segments[-1]
+        if last.plan.sink is not None and last.error is None and last.finished and not last.stopped:
+            error.add_note(f"the sink of {self.plan.name} had already finished: its result stands")
+
+    def _note_origin(self, segment: Segment) -> None:
+        """Name the stage on an error that began here."""
+        error = segment.error
+        if error is None or (segment.reader is not None and segment.reader.raised is error):
+            return
+        part, item = segment.guilty(error)
+        total = len(self.plan.stages) + 1 + (self.plan.sink is not None)
+        at_item = f", at item {item}" if item else ""
+        error.add_note(
+            f"in stage {part.position} of {total} of {self.plan.name}: {part.name!r}{at_item} (added at {part.step.where})"
+        )
+
+
+def _whereabouts(task: asyncio.Task[Any]) -> str:
+    stack = task.get_stack(limit=1)
+    return f"{stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else "an unknown place"
