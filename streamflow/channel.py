@@ -28,6 +28,7 @@ operation       open             closed, has items  drained           failed    
 put, put_many   waits for room   ChannelClosed      ChannelClosed     ChannelClosed   ReaderGone
 put_nowait      QueueFull: full  ChannelClosed      ChannelClosed     ChannelClosed   ReaderGone
 reserve         waits for room   ChannelClosed      ChannelClosed     ChannelClosed   ReaderGone
+slot.put        puts             puts               ChannelClosed     puts            ReaderGone
 get, get_many   waits for items  item               EndOfChannel      item, then the  EndOfChannel
                                                                       failure
 get_nowait      QueueEmpty:      item               EndOfChannel      item, then the  EndOfChannel
@@ -36,10 +37,14 @@ async for       waits for items  item               ends              item, then
                                                                       failure
 close           closes           nothing            nothing           nothing         nothing
 fail            fails            nothing            nothing           nothing         nothing
-abandon         discards         discards           nothing           discards        nothing
+shutdown        closes           refuses waiters    nothing           refuses         nothing
+                                                                      waiters
+abandon         discards         discards           leaves            discards        nothing
 ==============  ===============  =================  ================  ==============  ================
 
-Writers blocked when `close()` or `fail()` is called are served first; when the reader goes they get `ReaderGone`.
+Writers blocked and slots reserved when `close()` or `fail()` is called are served first, so the end comes after them; when
+the reader goes they get `ReaderGone`, after `shutdown()` `ChannelClosed`. `shutdown(immediate=True)` also discards what is
+queued. `task_done`, `join`, `stats` and the other looks at it (`qsize`, `room`, `repr`) work in every state.
 """
 
 from __future__ import annotations
@@ -54,7 +59,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import length_hint
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from streamflow.errors import ChannelClosed, EndOfChannel, ReaderGone, UsageError
 from streamflow.limits import byte_size, check_capacity
@@ -67,10 +72,29 @@ T = TypeVar("T")
 _TURN = 256
 
 _NOTHING: Iterator[Any] = iter(())
+_NEVER: Any = object()  # equal to no item
+
+
+# Iterators whose `length_hint` is exact, so that their end shows without asking for a further item.
+_COUNTED: tuple[type, ...] = (type(iter([])), type(iter(())), type(iter(range(0))))
 
 
 def _default_size(item: object) -> int:
     return byte_size(item) or 0
+
+
+def _check_weight(name: str, weight: object) -> None:
+    if not isinstance(weight, int) or weight < 0:
+        raise UsageError(f"{name} must be a whole number of bytes, 0 or more, not {weight!r}.")
+
+
+def _never_an_end(error: BaseException) -> BaseException:
+    """Do as generators do: raised at a reader's `async for`, these two would look like a clean end (P5)."""
+    if not isinstance(error, (StopIteration, StopAsyncIteration)):
+        return error
+    disguised = RuntimeError(f"the writer failed with {type(error).__name__}")
+    disguised.__cause__ = error
+    return disguised
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +168,10 @@ class Channel(asyncio.Queue[T]):
         self.name = name
         self.max_bytes = max_bytes
         self._capacity = maxsize
+        # What asyncio.Queue keeps, where its published types are silent.
+        self._get_loop: Callable[[], asyncio.AbstractEventLoop]
+        self._finished: asyncio.Event
+        self._unfinished_tasks: int
         self._queue: deque[T]
         self._getters: deque[asyncio.Future[None]]
         self._putters: deque[asyncio.Future[None]]
@@ -186,7 +214,7 @@ class Channel(asyncio.Queue[T]):
 
     def full(self) -> bool:
         """Return whether a `put_nowait` of an item without weight would be refused."""
-        return not self._fits(0)
+        return bool(self._putters) or not self._fits(0)
 
     def _fits(self, weight: int) -> bool:
         if self.room() <= 0:
@@ -201,19 +229,36 @@ class Channel(asyncio.Queue[T]):
         return math.inf if self.max_bytes is None else self.max_bytes
 
     def _over(self) -> bool:
-        """Whether no reader will ever get another item."""
-        return self._ended and not self._queue and not self._putters
+        """Whether no reader will ever get another item: neither a writer admitted before the end nor a slot is left."""
+        if self._queue or not self._ended:
+            return False
+        return self._refusal is not None or not (self._putters or self._reserved)
 
     def _weigh(self, item: T) -> int:
-        return 0 if self._size is None else self._size(item)
+        if self._size is None:
+            return 0
+        weight = self._size(item)
+        _check_weight("the size of an item", weight)
+        return weight
 
     def limit_bytes(self, max_bytes: int) -> None:
-        """Start to weigh: from now on items count in bytes as well. For the engine, at the first item that has a size."""
+        """Start to weigh: from now on items count in bytes as well. For the engine, at the first item that has a size.
+
+        Where items are weighed already it only changes the limit. For the one exclusive writer, while nobody waits to put.
+        """
         check_capacity("max_bytes", max_bytes)
         self.max_bytes = max_bytes
-        self._size = _default_size
-        self._weights.extend(map(_default_size, self._queue))
-        self._bytes = sum(self._weights)
+        if self._size is None:
+            self._size = _default_size
+            self._weights.extend(map(_default_size, self._queue))
+            self._bytes = sum(self._weights)
+            self._bytes_put += self._bytes
+        self.wake()
+
+    @property
+    def closing(self) -> bool:
+        """Whether it has ended for new writers."""
+        return self._ended
 
     @property
     def failure(self) -> BaseException | None:
@@ -227,35 +272,56 @@ class Channel(asyncio.Queue[T]):
 
     # --- turns -----------------------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Wake the head of either queue if it can go on now. Harmless at any time."""
         if self._putters:
             head = self._putters[0]
-            if not head.done() and self._fits(self._wanted.get(head, 0)):
+            if not head.done() and self._may_write(self._wanted.get(head, 0)):
                 head.set_result(None)
         if self._getters:
             head = self._getters[0]
-            if not head.done() and (self._queue or self._over()):
+            if not head.done() and self._may_read():
                 head.set_result(None)
 
-    async def _wait(self, waiters: deque[asyncio.Future[None]], weight: int = 0) -> float:
-        """Queue up until it is our turn; return the seconds waited. The caller then acts in the same step."""
+    def _may_write(self, weight: int) -> bool:
+        """Whether the writer whose turn it is need not wait: there is room, or it must be turned away."""
+        return self._refusal is not None or self._fits(weight)
+
+    def _may_read(self) -> bool:
+        """Whether the reader whose turn it is need not wait: there is an item, or there will never be one."""
+        return bool(self._queue) or self._over()
+
+    async def _wait(
+        self, waiters: deque[asyncio.Future[None]], may_go: Callable[[], bool], weight: int = 0, *, first: bool = False
+    ) -> None:
+        """Queue up until it is our turn and we may go on. The caller then acts in the same step."""
         waiter: asyncio.Future[None] = self._get_loop().create_future()
-        waiters.append(waiter)
-        if weight:
-            self._wanted[waiter] = weight
+        (waiters.appendleft if first else waiters.append)(waiter)
         self._turn = _TURN
-        start = perf_counter()
         try:
-            await waiter
+            while True:
+                if weight:
+                    self._wanted[waiter] = weight
+                await waiter
+                if may_go():
+                    break
+                # What woke us was taken by somebody who needs no turn (a heavy `Slot.put`, `grasp`): keep the place.
+                waiter = self._renewed(waiters, waiter)
         except BaseException:
-            waiters.remove(waiter)
-            self._wake()
+            self._leave(waiters, waiter)
+            self.wake()
             raise
-        finally:
-            self._wanted.pop(waiter, None)
-        waiters.remove(waiter)  # at the head: constant time
-        return perf_counter() - start
+        self._leave(waiters, waiter)
+
+    def _renewed(self, waiters: deque[asyncio.Future[None]], waiter: asyncio.Future[None]) -> asyncio.Future[None]:
+        self._wanted.pop(waiter, None)
+        fresh: asyncio.Future[None] = self._get_loop().create_future()
+        waiters[waiters.index(waiter)] = fresh
+        return fresh
+
+    def _leave(self, waiters: deque[asyncio.Future[None]], waiter: asyncio.Future[None]) -> None:
+        self._wanted.pop(waiter, None)
+        waiters.remove(waiter)  # constant time at the head, where it is unless it was cancelled
 
     async def _checkpoint(self) -> None:
         self._turn -= 1
@@ -271,11 +337,18 @@ class Channel(asyncio.Queue[T]):
         """
         self._refuse_if_ended()
         if self._putters or not self._fits(weight):
-            self._drains += 1
-            self._waited_for_room += await self._wait(self._putters, weight)
-            if self._refusal is not None:
-                self._wake()
-                raise self._refusal()
+            await self._wait_to_write(weight)
+
+    async def _wait_to_write(self, weight: int, *, first: bool = False) -> None:
+        self._drains += 1
+        start = perf_counter()
+        try:
+            await self._wait(self._putters, lambda: self._may_write(weight), weight, first=first)
+        finally:
+            self._waited_for_room += perf_counter() - start
+        if self._refusal is not None:
+            self.wake()
+            raise self._refusal()
 
     async def wait_for_items(self) -> None:
         """Wait until an item can be taken and it is this reader's turn, or the channel has ended; take in the same step.
@@ -283,7 +356,11 @@ class Channel(asyncio.Queue[T]):
         Cancellation: nothing was taken.
         """
         if (self._getters or not self._queue) and not self._over():
-            self._waited_for_items += await self._wait(self._getters)
+            start = perf_counter()
+            try:
+                await self._wait(self._getters, self._may_read)
+            finally:
+                self._waited_for_items += perf_counter() - start
 
     def _refuse_if_ended(self) -> None:
         if self._refusal is not None:
@@ -312,7 +389,7 @@ class Channel(asyncio.Queue[T]):
         self._unfinished_tasks += count
         self._finished.clear()
         if self._getters or self._putters:
-            self._wake()
+            self.wake()
 
     def note_peak(self) -> None:
         """Note how full it is. Between two takes it only grows, so looking just before each take sees every peak."""
@@ -345,19 +422,24 @@ class Channel(asyncio.Queue[T]):
         """Put every item of an iterable, taking each from it only when there is room; return how many.
 
         Faster than `put` in a loop. Raises as `put`, and what the iterable raises: the items before are in the channel.
+        It asks for a further item only when there is room, so only a list, tuple or range (whose end shows) is known to be
+        exhausted at once when its last item fills the channel. Other writers may put between its items.
         Cancellation: what was taken from the iterable is in the channel, the rest still in the iterable; with `max_bytes`
         one item that was taken to be weighed may be dropped, and is counted as discarded.
         """
+        self._refuse_if_ended()
         source = iter(items)
         total = 0
-        while True:
+        while not (isinstance(source, _COUNTED) and not length_hint(source)):
             await self._checkpoint()
             await self.wait_for_room()
-            wanted = min(self.room(), _TURN)
-            added = self.fill(source, wanted) if self._size is None else await self._fill_weighed(source, wanted)
+            wanted = min(self.room(), _TURN) if self._size is None else 1
+            added = self.fill(source, wanted) if self._size is None else await self._put_next(source)
+            self._turn -= added
             total += added
             if added < wanted:
-                return total
+                break
+        return total
 
     def fill(self, source: Iterator[T], limit: int) -> int:
         """Move up to `limit` items from an iterator into the channel at C speed; return how many.
@@ -374,21 +456,30 @@ class Channel(asyncio.Queue[T]):
             added = len(queue) - before
             if added:
                 self._added(added)
+            else:
+                self.wake()  # a turn that was not used passes on
         return added
 
-    async def _fill_weighed(self, source: Iterator[T], limit: int) -> int:
-        added = 0
-        for item in islice(source, limit):
+    async def _put_next(self, source: Iterator[T]) -> int:
+        """Weigh and put the next item, for a writer whose turn it is; return how many that were: 0 at the end."""
+        try:
+            for item in islice(source, 1):
+                self._admit(item, await self._room_for(item))
+                return 1
+            return 0
+        finally:
+            self.wake()  # a turn that was not used passes on
+
+    async def _room_for(self, item: T) -> int:
+        """Wait at the head of the writers until an item that was taken already fits; return its weight."""
+        try:
             weight = self._weigh(item)
-            try:
-                await self.wait_for_room(weight)
-            except BaseException:
-                # Taken from the iterable and put nowhere: the account says so.
-                self._dropped += 1
-                raise
-            self._admit(item, weight)
-            added += 1
-        return added
+            if not self._fits(weight):
+                await self._wait_to_write(weight, first=True)
+        except BaseException:
+            self._dropped += 1  # taken from the iterable and put nowhere: the account says so
+            raise
+        return weight
 
     @asynccontextmanager
     async def reserve(self, nbytes: int = 0) -> AsyncGenerator[Slot[T], None]:
@@ -401,14 +492,16 @@ class Channel(asyncio.Queue[T]):
         Args:
             nbytes: how heavy the item may become, in bytes; needed where the channel has `max_bytes`.
 
-        Waits and raises as `put`. Leaving without `slot.put` gives the room back. Cancellation: likewise.
+        Waits and raises as `put`. Leaving without `slot.put` gives the room back. Cancellation: likewise. Readers wait for a
+        slot that was reserved before `close()` or `fail()`: the end comes after its item.
         """
+        _check_weight("nbytes", nbytes)
         await self._checkpoint()
         await self.wait_for_room(nbytes)
         self._reserved += 1
         self._reserved_bytes += nbytes
         slot = Slot(self, nbytes)
-        self._wake()
+        self.wake()
         try:
             yield slot
         finally:
@@ -433,20 +526,20 @@ class Channel(asyncio.Queue[T]):
         """Give reserved room back; for `Slot`."""
         self._reserved -= 1
         self._reserved_bytes -= nbytes
-        self._wake()
+        self.wake()
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def _take(self) -> T:
         if not self._queue:
-            self._wake()
+            self.wake()
             raise self._ending()
         self.note_peak()
         item = self._queue.popleft()
         self._taken += 1
         if self._size is not None:
             self._bytes -= self._weights.popleft()
-        self._wake()
+        self.wake()
         return item
 
     def _ending(self) -> BaseException:
@@ -471,65 +564,89 @@ class Channel(asyncio.Queue[T]):
         return self._take()
 
     async def get_many(self, limit: int | None = None) -> list[T]:
-        """Wait for at least one item, then take all that are there, up to `limit`. Raises and cancels as `get`."""
+        """Wait for at least one item, then take all that are free, up to `limit`: each waiting reader keeps one.
+
+        Raises and cancels as `get`.
+        """
         if limit is not None:
             check_capacity("limit", limit)
         await self._checkpoint()
         await self.wait_for_items()
         items = [self._take()]
-        for _ in range(min(len(self._queue), (limit or self._capacity) - 1)):
+        for _ in range(min(len(self._queue) - len(self._getters), (limit or self._capacity) - 1)):
             items.append(self._take())  # noqa: PERF401  # each take keeps the books
+        self._turn -= len(items)
         return items
 
-    async def __aiter__(self) -> AsyncGenerator[T, None]:
-        """Take items one at a time until the end; several readers may do so side by side."""
-        while True:
-            try:
-                item = await self.get()
-            except EndOfChannel:
-                return
-            yield item
+    def __aiter__(self) -> Self:
+        """Take items one at a time until the end; several readers may do so side by side.
+
+        It may be left (`break`, a timeout around `anext`) and taken up again: there is no generator that could end early.
+        """
+        return self
+
+    async def __anext__(self) -> T:
+        """Take one item as `get`; the end ends the iteration, a failure is raised."""
+        try:
+            return await self.get()
+        except EndOfChannel as end:
+            # A stage that failed with the end of some other channel has failed: that is no end of this one (P5).
+            if end is self._failure:
+                raise
+            raise StopAsyncIteration from None
 
     def grasp(self, limit: int) -> Iterator[T]:
         """Take up to `limit` items into the hand of the one exclusive reader, at C speed; return the hand.
 
-        For the engine's reader when it is its turn. What is left in the hand counts against the bound until it is
-        consumed. On a weighed channel the hand is kept light, and its bytes count until the next `grasp`.
+        For the engine's reader when it is its turn and its last hand is consumed. What is left in the hand counts against
+        the bound until it is consumed; a single item goes straight on to the stage and does not.
         """
-        self.note_peak()
-        self._bytes -= self._hand_bytes
-        self._hand_bytes = 0
         queue = self._queue
-        before = len(queue)
         if self._size is not None:
-            self._hand = self._grasp_weighed(limit)
-        elif limit >= len(queue):
-            self._hand = iter(list(queue))
+            return self._grasp_weighed(limit)
+        count = len(queue)
+        if count > self._peak:
+            self._peak = count
+        if count <= limit:
+            batch = list(queue)
             queue.clear()
         else:
-            self._hand = iter([queue.popleft() for _ in range(limit)])
-        self._taken += before - len(queue)
-        self._wake()
-        return self._hand
+            batch = list(islice(iter(queue.popleft, _NEVER), limit))
+        self._taken += len(batch)
+        hand = iter(batch)
+        self._hand = hand if len(batch) > 1 else _NOTHING
+        if self._putters:
+            self.wake()
+        return hand
 
     def _grasp_weighed(self, limit: int) -> Iterator[T]:
+        """Keep the hand light; its bytes count until the next grasp."""
+        self.note_peak()
+        self._bytes -= self._hand_bytes
         batch: list[T] = []
         weight = 0
         while self._queue and len(batch) < limit and weight * 16 <= self._byte_limit:
             batch.append(self._queue.popleft())
             weight += self._weights.popleft()
-        if len(batch) > 1:
-            self._hand_bytes = weight
-        else:
-            self._bytes -= weight  # a single item goes straight on to the stage
-        return iter(batch)
+        self._taken += len(batch)
+        hand = iter(batch)
+        single = len(batch) == 1
+        self._hand = _NOTHING if single else hand
+        self._hand_bytes = 0 if single else weight
+        self._bytes -= weight if single else 0
+        self.wake()
+        return hand
+
+    def in_hand(self) -> Iterator[T]:
+        """Return what the exclusive reader has grasped and not consumed."""
+        return self._hand
 
     def release(self) -> None:
         """The exclusive reader has consumed its hand: let a waiting writer see the room."""
         self._bytes -= self._hand_bytes
         self._hand_bytes = 0
         if self._putters:
-            self._wake()
+            self.wake()
 
     def note_dropped(self) -> None:
         """Count an item that a writer had made and could not put because the reader left."""
@@ -544,15 +661,17 @@ class Channel(asyncio.Queue[T]):
         """
         if not self._ended:
             self._ended = True
-            self._wake()
+            self.wake()
 
     def fail(self, error: BaseException) -> None:
         """End the channel with an error, which readers get after the items put before it. Never waits.
 
         After `close()`, `fail()` or `abandon()` it does nothing: the first ending stands.
         """
+        if not isinstance(error, BaseException):
+            raise UsageError(f"fail() needs an exception object, not {error!r}. To end without an error write close().")
         if not self._ended:
-            self._failure = error
+            self._failure = _never_an_end(error)
             self._failure_traceback = error.__traceback__
             self.close()
 
@@ -598,8 +717,8 @@ class Channel(asyncio.Queue[T]):
         self._refusal = refusal
         for waiter in self._putters:
             if not waiter.done():
-                waiter.set_exception(refusal())
-        self._wake()
+                waiter.set_result(None)  # each looks at the refusal when it resumes
+        self.wake()
 
     # --- watching --------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ def check_capacity(name: str, value: object, *, whole: bool = True) -> None:
     Raises `UsageError` that names the argument. There is no unbounded mode (promise P1).
     """
     wanted = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value) or value <= 0:
+    # `0 < value < inf` is also false for NaN, and unlike `math.isfinite` it takes a whole number of any length.
+    if isinstance(value, bool) or not isinstance(value, wanted) or not 0 < value < math.inf:
         kind = "a whole number of at least 1" if whole else "a number above 0"
         raise UsageError(f"{name} must be {kind}, not {value!r}. There is no unbounded mode: choose a bound you can afford.")
 

@@ -55,8 +55,8 @@ def caller() -> str:
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        # A dataclass's own __init__ has no file; the package's frames are not the user's.
-        if not module.startswith(_PACKAGE) and not frame.f_code.co_filename.startswith("<string"):
+        # A dataclass's own __init__ has no file, and `Pipeline[int](...)` comes through typing.
+        if not module.startswith((_PACKAGE, "typing")) and not frame.f_code.co_filename.startswith("<string"):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return "?"

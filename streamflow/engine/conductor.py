@@ -39,7 +39,7 @@ from streamflow.engine.segments import Segment
 from streamflow.errors import StageDidNotStop
 from streamflow.stages import Plan
 
-__all__ = ["Run"]
+__all__ = ["Run", "hurry"]
 
 # The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19).
 _running: set[Run] = set()
@@ -125,6 +125,11 @@ class Run:
         segment.stop()
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self.plan.grace, self._overdue, segment, 2))
+
+    def overdue(self, segment: Segment) -> None:
+        """End the grace of a segment that was asked to stop now."""
+        if segment.asked:
+            self._overdue(segment, 1)
 
     def _overdue(self, segment: Segment, tries: int) -> None:
         """The grace is over: cancel again, in case the first cancel was swallowed (H14); at last go on without it."""
@@ -274,7 +279,7 @@ class Run:
     def _note_origin(self, segment: Segment) -> None:
         """Name the stage on an error that began here."""
         error = segment.error
-        if error is None or (segment.reader is not None and segment.reader.raised is error):
+        if error is None or not segment.failed_here:
             return
         part, item = segment.guilty(error)
         total = len(self.plan.stages) + 1 + (self.plan.sink is not None)
@@ -282,6 +287,17 @@ class Run:
         error.add_note(
             f"in stage {part.position} of {total} of {self.plan.name}: {part.name!r}{at_item} (added at {part.step.where})"
         )
+
+
+def hurry() -> list[str]:
+    """End the grace of every run that is stopping; return the names of the stages that are still open."""
+    still_open = []
+    for run in list(_running):
+        for segment in run.segments:
+            if not segment.finished:
+                still_open.append(f"{segment.plan.name!r} of {run.plan.name}")
+                run.overdue(segment)
+    return still_open
 
 
 def _whereabouts(task: asyncio.Task[Any]) -> str:

@@ -15,6 +15,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import islice
+from operator import length_hint
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -82,11 +83,19 @@ class Reader(Generic[T]):
 
         Raises `EndOfChannel` at the end, and the error of the stage above. Cancellation: nothing was taken.
         """
+        for item in self.channel.in_hand():
+            return item  # what an `async for` of the same stage had grasped comes first
         try:
             return await self.channel.get()
         except BaseException as error:
             self._note_end(error)
             raise
+
+    async def wait(self) -> None:
+        """Wait until an item can be taken or the input has ended, taking nothing. Cancellation: nothing was taken."""
+        channel = self.channel
+        if not length_hint(channel.in_hand()) and not channel.qsize():
+            await channel.wait_for_items()
 
     def _note_end(self, error: BaseException) -> None:
         if error is self.channel.failure:
@@ -97,18 +106,26 @@ class Reader(Generic[T]):
     async def next_hand(self) -> Iterator[T] | None:
         """Return what is there as a batch in hand, after waiting for one; `None` at the end. Raises the failure above."""
         channel = self.channel
-        channel.release()
-        if self.budget.resize():
-            await self.budget.pause()
+        left = channel.in_hand()
+        if length_hint(left):
+            return left  # the stage left its iteration and takes it up in another way
+        budget = self.budget
+        if budget.resize():
+            await budget.pause()
         if not channel.qsize():
+            channel.release()
             await channel.wait_for_items()
-            self.budget.renew()
-        if channel.qsize():
-            return channel.grasp(min(self._half, self.budget.size))
-        error = channel.failure
+            budget.renew()
+            if not channel.qsize():
+                return self._end()
+        half, size = self._half, budget.size
+        return channel.grasp(half if half < size else size)
+
+    def _end(self) -> None:
+        error = self.channel.failure
         if error is None or self.raised is not None or self.exhausted:
             self.exhausted = True
-            return None
+            return
         self.raised = error
         raise error
 
@@ -130,26 +147,32 @@ class Writer(Generic[T]):
         self._max_bytes = max_bytes
         self._weightless: set[type[Any]] = set(_NO_BYTES)
 
-    async def more(self) -> int:
-        """Return how many items may be put before the next look; 0 means that nobody reads any more.
+    def _ready(self) -> int:
+        """Return how many items may be put before the next look, without waiting; 0: see `_more`."""
+        channel, budget = self.channel, self._budget
+        if budget.resize() or channel.weighs or channel.closing:
+            return 0
+        room, size = channel.room(), budget.size
+        return max(0, room if room < size else size)
+
+    async def _more(self) -> int:
+        """Wait for room, or give the other tasks a turn; 0 means that nobody reads any more.
 
         While it waits the segment is *parked*: its generator stands at a `yield`, so it can be closed without a cancel.
         """
-        budget = self._budget
         channel = self.channel
-        over = budget.resize()
         self.parked = True
         try:
-            if over:
-                await budget.pause()
+            if channel.room() > 0:
+                await self._budget.pause()
             if channel.room() <= 0 or channel.weighs:
                 await channel.wait_for_room()
-                budget.renew()
+                self._budget.renew()
         except ReaderGone:
             return 0
         finally:
             self.parked = False
-        return 0 if channel.state == "reader gone" else min(channel.room(), budget.size)
+        return 0 if channel.closing else min(channel.room(), self._budget.size)
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
         """Put every item of an async iterator; return whether it came to its end (else the reader has gone)."""
@@ -164,7 +187,7 @@ class Writer(Generic[T]):
                 left = 0
                 continue
             if not left:
-                left = await self.more()
+                left = self._ready() or await self._more()
                 if not left:
                     self.channel.note_dropped()
                     return False
@@ -177,18 +200,25 @@ class Writer(Generic[T]):
     async def pour(self, items: Iterator[T]) -> bool:
         """Put every item of an iterator, at C speed and in timed batches; return as `pump`."""
         channel = self.channel
+        queue = channel._queue  # noqa: SLF001  # the hot loop: one extend per batch
+        getters = channel._getters  # noqa: SLF001
+        weightless = self._weightless
         while True:
-            room = await self.more()
+            room = self._ready() or await self._more()
             if not room:
                 return False
             if channel.weighs:
                 return await self._pour_weighed(items)
-            added = channel.fill(items, room)
-            if not self._weightless.issuperset(map(type, islice(reversed(channel._queue), added))):  # noqa: SLF001
+            before = len(queue)
+            queue.extend(islice(items, room))
+            added = len(queue) - before
+            if added and not (type(queue[-1]) in weightless and type(queue[before]) in weightless):
                 spilled = self._spill(added)
                 if channel.weighs:
                     return await self._pour_weighed(spilled) and await self._pour_weighed(items)
-                channel._queue.extend(spilled)  # noqa: SLF001
+                queue.extend(spilled)
+            if getters and not getters[0].done():
+                channel.wake()
             if added < room:
                 return True
 

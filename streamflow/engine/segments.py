@@ -202,6 +202,23 @@ class Segment:
         behind = self.reader is None and counts[at] == counts[-1]
         return stages[at], counts[at] + behind
 
+    @property
+    def failed_here(self) -> bool:
+        """Whether an error began in this segment, rather than being passed on from above."""
+        return self.error is not None and not (self.reader is not None and self.reader.raised is self.error)
+
+    def doing(self) -> str:
+        """What the task is doing now, in words."""
+        if self.finished or self.ended_at:
+            return "failed" if self.failed_here else "stopped" if self.asked else "finished"
+        if not self.started_at:
+            return "not started"
+        if self.reader is not None and self.reader.channel.stats().readers_waiting:
+            return "waiting for input"
+        if self.writer is not None and self.writer.channel.stats().writers_waiting:
+            return "waiting for room"
+        return "working"
+
     def seconds(self) -> tuple[float, float, float]:
         """Seconds working, waiting for input, and waiting for room, until now or until it ended."""
         if not self.started_at:

@@ -1,0 +1,114 @@
+"""The numbers of a run, taken from counters that are always on.
+
+What lives here: frozen snapshots (`StageStats`, `RunStats`) and the one function that takes them. What must not: text
+(report.py, explain.py), or anything that changes a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from streamflow.channel import ChannelStats
+from streamflow.engine.conductor import Run
+from streamflow.engine.planner import Part
+from streamflow.engine.segments import Segment
+from streamflow.stages import Sink, Source, Stage
+
+__all__ = ["RunStats", "StageStats", "snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """What one step of a pipeline has done so far.
+
+    `items_in`, `items_out`, `dropped` (on purpose) and `failed` count items; `bytes_in` and `bytes_out` count the bytes of
+    items that have a size; `working`, `waiting_for_input` and `waiting_for_room` are seconds of the task, shared by the
+    steps that were fused into it (`task` is its number). `state` says what the task is doing now.
+    """
+
+    position: int
+    name: str
+    kind: str
+    task: int
+    items_in: int
+    items_out: int
+    dropped: int
+    failed: int
+    bytes_in: int
+    bytes_out: int
+    working: float
+    waiting_for_input: float
+    waiting_for_room: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStats:
+    """A snapshot of a run: its stages, its channels, and how long it has been going, in seconds."""
+
+    name: str
+    seconds: float
+    finished: bool
+    stages: tuple[StageStats, ...]
+    channels: tuple[ChannelStats, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the account of every channel balances: put = got + discarded + what is in it (promise P2)."""
+        return all(channel.put == channel.got + channel.discarded + channel.items for channel in self.channels)
+
+    @property
+    def discarded(self) -> int:
+        """Items that were put and never taken, because somebody below had enough, failed or was cancelled."""
+        return sum(channel.discarded for channel in self.channels)
+
+
+def snapshot(run: Run) -> RunStats:
+    """Take the numbers of a run now."""
+    stages = tuple(row for at, segment in enumerate(run.segments, 1) for row in _rows(at, segment))
+    return RunStats(
+        name=run.plan.name,
+        seconds=(run.ended_at or perf_counter()) - run.started_at if run.started_at else 0.0,
+        finished=run.over.done(),
+        stages=stages,
+        channels=tuple(channel.stats() for channel in run.channels),
+    )
+
+
+def _rows(task: int, segment: Segment) -> list[StageStats]:
+    counts = segment.counts()
+    guilty = segment.guilty(segment.error)[0] if segment.failed_here and segment.error is not None else None
+    return [_row(task, segment, part, *_in_and_out(segment, part, counts), guilty is part) for part in segment.plan.parts]
+
+
+def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, int]:
+    """The items that went into and came out of one part, from the counts at the edges of its segment."""
+    if isinstance(part.step, Source):
+        return counts[0], counts[0]
+    if isinstance(part.step, Sink):
+        return counts[0], 0
+    at = segment.plan.stages.index(part.step)
+    return counts[at], counts[at + 1]
+
+
+def _row(task: int, segment: Segment, part: Part, came: int, went: int, failed: bool) -> StageStats:  # noqa: FBT001
+    working, for_input, for_room = segment.seconds()
+    first, last = part is segment.plan.parts[0], part is segment.plan.parts[-1]
+    step = part.step
+    return StageStats(
+        position=part.position,
+        name=part.name,
+        kind="source" if isinstance(step, Source) else "sink" if isinstance(step, Sink) else "stage",
+        task=task,
+        items_in=came,
+        items_out=went,
+        dropped=max(0, came - went - failed) if isinstance(step, Stage) and step.drops else 0,
+        failed=int(failed),
+        bytes_in=segment.reader.channel.stats().bytes_put if segment.reader is not None and first else 0,
+        bytes_out=segment.writer.channel.stats().bytes_put if segment.writer is not None and last else 0,
+        working=working,
+        waiting_for_input=for_input,
+        waiting_for_room=for_room,
+        state=segment.doing(),
+    )
