@@ -1,0 +1,91 @@
+# Everything the project does by hand or in CI. It needs Python >= 3.11 and make, and PyPI for the first run.
+# All it makes lies in .venv and .cache, inside the checkout.
+# Tools are called as `.venv/bin/python -m tool` with relative paths, so the checkout may lie in a path with spaces.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format format-check lint types layers fast-tests tests thorough bench clean
+
+# The first interpreter found that is new enough; else python3, which is then told what is wrong with it.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$python; exit; }; \
+	done; echo python3)
+PY := .venv/bin/python
+ARGS ?=
+
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.cache/pyright
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
+export PYTEST_DEBUG_TEMPROOT := $(CURDIR)/.cache/tmp
+
+help:  ## list these targets
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.run  ## run the demo pipeline; options by ARGS="..."
+	@$(PY) -m streamflow demo $(ARGS)
+
+test: format-check lint types layers tests  ## all that CI runs: format, lint, types, layers, every test
+
+check: format-check lint types layers fast-tests  ## the same without slow tests: under a minute, for before each commit
+
+format: .venv/.dev  ## rewrite the code in the one format, and apply safe lint fixes
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+format-check: .venv/.dev
+	@$(PY) -m ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
+
+lint: .venv/.dev  ## ruff
+	@$(PY) -m ruff check --quiet .
+
+types: .venv/.dev  ## mypy --strict on the package, pyright on its public face
+	@$(PY) -m mypy --no-error-summary
+	@$(PY) -m pyright
+
+layers: .venv/.dev  ## import-linter: imports go down the staircase only
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo --cache-dir .cache/import-linter
+
+tests: .venv/.dev .cache/tmp
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+fast-tests: .venv/.dev .cache/tmp
+	@$(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
+
+thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
+	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)
+
+bench: .venv/.dev  ## measure speed and memory; options by ARGS="..."
+	@$(PY) -m benchmarks $(ARGS)
+
+clean:  ## remove all that make has made
+	rm -rf .venv .cache build dist *.egg-info
+	find streamflow tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.cache/tmp:
+	@mkdir -p .cache/tmp
+
+# A stamp is written last, so that an interrupted installation is done again.
+
+.venv/.run: .venv/.made pyproject.toml
+	@echo "Installing streamflow into .venv ..."
+	@$(PY) -m pip install --quiet --editable '.[cli,objects]'
+	@touch $@
+
+.venv/.dev: .venv/.made pyproject.toml
+	@echo "Installing streamflow and the tools of its developers into .venv (about a minute) ..."
+	@$(PY) -m pip install --quiet --editable '.[dev]'
+	@touch .venv/.run $@
+
+.venv/.made:
+	@command -v '$(PYTHON)' >/dev/null || { \
+		echo "No '$(PYTHON)' here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "streamflow needs Python 3.11 or newer; '$(PYTHON)' is $$('$(PYTHON)' -V 2>&1)." >&2; \
+		echo "Install a newer one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' has no venv module. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@'$(PYTHON)' -m venv .venv
+	@touch $@
