@@ -56,7 +56,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat, starmap
 from operator import length_hint
 from time import perf_counter
 from typing import Any, Generic, Self, TypeVar
@@ -72,7 +72,6 @@ T = TypeVar("T")
 _TURN = 256
 
 _NOTHING: Iterator[Any] = iter(())
-_NEVER: Any = object()  # equal to no item
 
 
 # Iterators whose `length_hint` is exact, so that their end shows without asking for a further item.
@@ -183,6 +182,7 @@ class Channel(asyncio.Queue[T]):
         self._hand_bytes = 0
         self._reserved = 0
         self._reserved_bytes = 0
+        self._low_water = 1
         self._ended = False
         self._refusal: Callable[[], ChannelClosed] | None = None
         self._failure: BaseException | None = None
@@ -256,6 +256,11 @@ class Channel(asyncio.Queue[T]):
         self.wake()
 
     @property
+    def over(self) -> bool:
+        """Whether no reader will ever get another item."""
+        return self._over()
+
+    @property
     def closing(self) -> bool:
         """Whether it has ended for new writers."""
         return self._ended
@@ -284,8 +289,10 @@ class Channel(asyncio.Queue[T]):
                 head.set_result(None)
 
     def _may_write(self, weight: int) -> bool:
-        """Whether the writer whose turn it is need not wait: there is room, or it must be turned away."""
-        return self._refusal is not None or self._fits(weight)
+        """Whether the writer whose turn it is need not wait any more: there is room, or it must be turned away."""
+        if self._refusal is not None:
+            return True
+        return self.room() >= self._low_water and (self._size is None or self._fits(weight))
 
     def _may_read(self) -> bool:
         """Whether the reader whose turn it is need not wait: there is an item, or there will never be one."""
@@ -322,6 +329,40 @@ class Channel(asyncio.Queue[T]):
     def _leave(self, waiters: deque[asyncio.Future[None]], waiter: asyncio.Future[None]) -> None:
         self._wanted.pop(waiter, None)
         waiters.remove(waiter)  # constant time at the head, where it is unless it was cancelled
+
+    # The two waits taken apart, for the engine's exclusive ends: a coroutine less for each wait, and one clock for all.
+
+    def low_water(self, room: int) -> None:
+        """Wake a writer that waits only when there is room for so many items. For the engine's one exclusive writer.
+
+        A reader that has nothing left makes room for all, so `room` must not be above `maxsize`.
+        """
+        self._low_water = room
+
+    def queue_to_read(self) -> asyncio.Future[None]:
+        """Queue up as the exclusive reader: the future is done when there may be items, or the end."""
+        waiter: asyncio.Future[None] = self._get_loop().create_future()
+        self._getters.append(waiter)
+        return waiter
+
+    def leave_reading(self, waiter: asyncio.Future[None], waited: float) -> None:
+        """Leave that queue after so many seconds, whatever ended the wait."""
+        self._getters.remove(waiter)
+        self._waited_for_items += waited
+        if self._getters:
+            self.wake()
+
+    def queue_to_write(self) -> asyncio.Future[None]:
+        """Queue up as the exclusive writer: the future is done when there may be room, or nobody reads any more."""
+        self._drains += 1
+        waiter: asyncio.Future[None] = self._get_loop().create_future()
+        self._putters.append(waiter)
+        return waiter
+
+    def leave_writing(self, waiter: asyncio.Future[None], waited: float) -> None:
+        """Leave that queue after so many seconds, whatever ended the wait."""
+        self._putters.remove(waiter)
+        self._waited_for_room += waited
 
     async def _checkpoint(self) -> None:
         self._turn -= 1
@@ -611,7 +652,7 @@ class Channel(asyncio.Queue[T]):
             batch = list(queue)
             queue.clear()
         else:
-            batch = list(islice(iter(queue.popleft, _NEVER), limit))
+            batch = list(starmap(queue.popleft, repeat((), limit)))  # never asks an item whether it equals something
         self._taken += len(batch)
         hand = iter(batch)
         self._hand = hand if len(batch) > 1 else _NOTHING

@@ -2,9 +2,11 @@
 
 What lives here: one clock per segment. What must not: channels, stages.
 
-A batch starts with one item, so the first item of a quiet pipeline leaves at once. It doubles while it takes less than
-half a slice and halves when it takes more than one: a fast operator reaches thousands of items for each look at the
-clock, and a slow synchronous function never holds the loop longer than about a slice and one call.
+A turn begins when the segment was woken and ends when it waits again, or when a slice of time is over. The clock is
+looked at after every `size` items. That number starts at one, so the first item of a quiet pipeline leaves at once; it
+doubles while that many items take less than a quarter of a slice, and falls in proportion when they take more than half
+of one. So a fast operator hardly notices the clock, and a slow synchronous function holds the loop no longer than about
+a slice and one call. A function that suddenly turns slow is noticed after `_LARGEST` calls at the latest.
 """
 
 from __future__ import annotations
@@ -15,37 +17,55 @@ from time import perf_counter
 __all__ = ["Budget"]
 
 _SLICE = 0.0005  # seconds; four busy segments then leave a 1 ms ticker at about 2-3 ms, under the 5 ms promised
-_LARGEST = 1 << 14
+_LARGEST = 512  # a look at the clock costs as much as one item, so more would gain nothing
 
 
 class Budget:
-    """The turn of one segment; `paused` sums the seconds it gave away."""
+    """The turns of one segment.
 
-    __slots__ = ("_since", "paused", "size")
+    `left` is how many items may pass before the next look at the clock, for whoever moves them to count down; `paused`
+    sums the seconds given away.
+    """
+
+    __slots__ = ("_began", "_looked", "left", "paused", "size")
 
     def __init__(self) -> None:
         """Start a turn."""
-        self.size = 1
+        self.size = self.left = 1
         self.paused = 0.0
-        self._since = perf_counter()
+        self._began = self._looked = perf_counter()
 
-    def renew(self) -> None:
-        """The segment has just waited for something: its turn starts anew."""
-        self._since = perf_counter()
+    def look(self) -> bool:
+        """Look at the clock after `size` items; return whether the turn is over."""
+        now = perf_counter()
+        took = now - self._looked
+        if took < _SLICE / 4:
+            if self.size < _LARGEST:
+                self.size <<= 1
+        elif took > _SLICE / 2:
+            self._shrink(took)
+        self._looked = now
+        self.left = self.size
+        return now - self._began > _SLICE
 
-    def resize(self) -> bool:
-        """Choose the size of the next batch from the time since the turn began; return whether the turn is over."""
-        spent = perf_counter() - self._since
-        if spent > _SLICE:
-            self.size = max(1, self.size >> 1) if spent > 2 * _SLICE else self.size
-            return True
-        if self.size < _LARGEST:
-            self.size <<= 1
-        return False
+    def rest(self) -> float:
+        """The segment is about to wait for something: return the time, in seconds."""
+        now = perf_counter()
+        if now - self._looked > _SLICE / 2:
+            self._shrink(now - self._looked)
+        return now
+
+    def _shrink(self, took: float) -> None:
+        self.size = max(1, int(self.size * _SLICE / 2 / took))
+
+    def renew(self, since: float) -> float:
+        """The segment has waited since `rest()`: its turn starts anew. Return the seconds it waited."""
+        self._began = self._looked = now = perf_counter()
+        self.left = self.size
+        return now - since
 
     async def pause(self) -> None:
         """Give the other tasks a turn."""
         start = perf_counter()
         await asyncio.sleep(0)
-        self._since = perf_counter()
-        self.paused += self._since - start
+        self.paused += self.renew(start)

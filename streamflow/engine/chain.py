@@ -16,7 +16,7 @@ reached; a chain that ends before is an error.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
 from types import CodeType, TracebackType
 from typing import Any
@@ -25,9 +25,13 @@ from streamflow.errors import StageError
 from streamflow.stages import Stage
 from streamflow.types import Transform
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "Stretches"]
 
 _MANY = (1 << 63) - 1
+
+# Iterators that give nothing of their own: when what they take from is empty, so are they.
+_PASSING = {map, filter, itertools.compress}
+_HAND = type(iter([]))
 
 
 class _Tally:
@@ -57,6 +61,19 @@ class _Brink:
         raise StopIteration
 
 
+class Stretches:
+    """A synchronous source in stretches, so that even a chain that drops everything gives the other tasks a turn."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        """Take from `items`."""
+        self._brink = _Brink()
+        self._items = itertools.chain(items, self._brink)
+
+    def next(self, size: int) -> Iterator[Any] | None:
+        """Return the next `size` items, lazily; `None` when the source has ended."""
+        return None if self._brink.reached else itertools.islice(self._items, size)
+
+
 class Chain:
     """The transforms of one segment in one run.
 
@@ -76,6 +93,19 @@ class Chain:
                 self._tallies[edge] = _Tally()
                 known.add(group)
         self._brink = _Brink()
+        self._passing = False
+        self._steps: list[Callable[[Iterator[Any]], Iterator[Any]]] = []
+        self._begins: list[int] = []
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """List what stands behind one another, transforms and tallies, and where each edge begins."""
+        for edge in range(len(self.transforms) + 1):
+            self._begins.append(len(self._steps))
+            if edge in self._tallies:
+                self._steps.append(self._tallies[edge].apply)
+            if edge < len(self.transforms):
+                self._steps.append(self.transforms[edge].apply)
 
     def _groups(self) -> list[int]:
         """Number the edges so that edges that must have the same count get the same number."""
@@ -86,16 +116,20 @@ class Chain:
 
     def over(self, hand: Iterator[Any]) -> Iterator[Any]:
         """Return the chain over a stretch of input."""
-        self._brink = _Brink()
-        return self._wrap(itertools.chain(hand, self._brink), 0)
+        self._brink = brink = _Brink()
+        return self._wrap(itertools.chain(hand, brink), 0)
 
     def _wrap(self, items: Iterator[Any], first: int) -> Iterator[Any]:
-        for edge in range(first, len(self.transforms) + 1):
-            if edge > first:
-                items = self.transforms[edge - 1].apply(items)
-            if edge in self._tallies and (edge > first or first == 0):
-                items = self._tallies[edge].apply(items)
+        passing = True
+        for step in self._steps[self._begins[first] :]:
+            items = step(items)
+            passing = passing and type(items) in _PASSING
+        self._passing = passing
         return items
+
+    def is_dry(self, hand: Iterator[Any]) -> bool:
+        """Whether it is certain, without asking the chain, that it has nothing more to give over this hand."""
+        return self._passing and type(hand) is _HAND and not length_hint(hand)
 
     def prefix(self, hand: Iterator[Any], length: int) -> Iterator[Any]:
         """Return the chain of only the first `length` transforms over a stretch of input."""
@@ -115,7 +149,11 @@ class Chain:
 
     def done_at(self) -> int | None:
         """The index of the last transform that has enough, if any."""
-        return max((at for at, transform in enumerate(self.transforms) if transform.done), default=None)
+        done = None
+        for at, transform in enumerate(self.transforms):
+            if transform.done:
+                done = at
+        return done
 
     def tails(self) -> Iterator[Iterator[Any]]:
         """At the clean end: what each transform still emits, through those after it.

@@ -3,20 +3,22 @@
 What lives here: `Reader`, what a stage gets as its input; `Writer`, what carries a stage's output on. What must not:
 decisions about how a run ends (the conductor's), or rules about room (the channel's).
 
-A reader takes up to half a channel into its hand after one wait and gives it out item by item; a writer extends the
-channel's deque up to the exact room left and looks at the clock between batches. Nothing here awaits between taking an
-item and handing it on.
+A reader takes what is there into its hand after one wait and gives it out item by item; a writer extends the channel's
+deque up to the exact room left and looks at the clock between batches. Nothing here awaits between taking an item and
+handing it on.
+
+Who waits is woken late rather than often: the writer when half the channel is free (or the reader has nothing left), since
+a task switch costs as much as some twenty items. What need not wait is plain calls (`take`, `put_now`): only the waits
+are coroutines.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import islice
 from operator import length_hint
-from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from streamflow.channel import Channel
@@ -27,8 +29,6 @@ from streamflow.limits import byte_size
 __all__ = ["Reader", "Writer"]
 
 T = TypeVar("T")
-
-_NO_BYTES = (int, float, str, bool, type(None), dict, list, tuple)
 
 
 class Reader(Generic[T]):
@@ -66,7 +66,13 @@ class Reader(Generic[T]):
         return await self._items.__anext__()
 
     async def _each(self) -> AsyncGenerator[T, None]:
-        while (hand := await self.next_hand()) is not None:
+        channel, half = self.channel, self._half
+        putters = channel._putters  # noqa: SLF001  # the hot loop
+        while (hand := self.take(channel.maxsize) or await self.next_hand(channel.maxsize)) is not None:
+            for item in islice(hand, half):
+                yield item
+            if putters:
+                channel.wake()  # half of it is free: the writer may go on while the other half is consumed
             for item in hand:
                 yield item
 
@@ -75,7 +81,7 @@ class Reader(Generic[T]):
         return self._batches
 
     async def _each_batch(self) -> AsyncGenerator[list[T], None]:
-        while (hand := await self.next_hand()) is not None:
+        while (hand := self.take(self._half) or await self.next_hand(self._half)) is not None:
             yield list(hand)
 
     async def get(self) -> T:
@@ -103,23 +109,39 @@ class Reader(Generic[T]):
         elif self.channel.state == "drained":
             self.exhausted = True
 
-    async def next_hand(self) -> Iterator[T] | None:
-        """Return what is there as a batch in hand, after waiting for one; `None` at the end. Raises the failure above."""
-        channel = self.channel
-        left = channel.in_hand()
-        if length_hint(left):
-            return left  # the stage left its iteration and takes it up in another way
-        budget = self.budget
-        if budget.resize():
-            await budget.pause()
-        if not channel.qsize():
-            channel.release()
-            await channel.wait_for_items()
-            budget.renew()
-            if not channel.qsize():
+    def take(self, limit: int) -> Iterator[T] | None:
+        """Return what is there, up to `limit` items, as a batch in hand; `None` where `next_hand` has to say more."""
+        channel, budget = self.channel, self.budget
+        hand = channel._hand  # noqa: SLF001  # the hot path: once for each batch, and some batches are small
+        if length_hint(hand):
+            return hand  # the stage left its iteration and takes it up in another way
+        if budget.left <= 0 or not channel._queue:  # noqa: SLF001
+            return None
+        size = budget.size
+        hand = channel.grasp(limit if limit < size else size)
+        budget.left -= length_hint(hand)
+        return hand
+
+    async def next_hand(self, limit: int | None = None) -> Iterator[T] | None:
+        """Return what is there, up to `limit` items, as a batch in hand, after waiting for one; `None` at the end.
+
+        `limit` is half the capacity if not given. Raises the failure above. Cancellation: nothing was taken.
+        """
+        channel, budget = self.channel, self.budget
+        while not channel.held():
+            if channel.over:
                 return self._end()
-        half, size = self._half, budget.size
-        return channel.grasp(half if half < size else size)
+            channel.release()
+            since = budget.rest()
+            waiter = channel.queue_to_read()
+            try:
+                await waiter
+            finally:
+                channel.leave_reading(waiter, budget.renew(since))
+        if budget.left <= 0 and budget.look():
+            channel.release()
+            await budget.pause()
+        return self.take(limit or self._half)
 
     def _end(self) -> None:
         error = self.channel.failure
@@ -143,36 +165,60 @@ class Writer(Generic[T]):
         """Write to `channel`, which nobody else writes; `max_bytes` applies once an item with a size in bytes comes."""
         self.channel = channel
         self.parked = False
+        self.input: Channel[Any] | None = None
+        """The channel that a fused chain reads: told before each wait that its hand has become lighter."""
         self._budget = budget
         self._max_bytes = max_bytes
-        self._weightless: set[type[Any]] = set(_NO_BYTES)
+        self._weightless: set[type[Any]] = set()
+        self._spilled: deque[T] = deque()
+        channel.low_water(max(1, channel.maxsize // 2))
 
     def _ready(self) -> int:
-        """Return how many items may be put before the next look, without waiting; 0: see `_more`."""
+        """Return how many items may be put before the next look, without waiting; 0 or less: see `_more`."""
         channel, budget = self.channel, self._budget
-        if budget.resize() or channel.weighs or channel.closing:
+        if channel.closing or channel.weighs:
             return 0
-        room, size = channel.room(), budget.size
-        return max(0, room if room < size else size)
+        room, left = channel.room(), budget.left
+        return room if room < left else left
 
     async def _more(self) -> int:
-        """Wait for room, or give the other tasks a turn; 0 means that nobody reads any more.
+        """Look at the clock, give the other tasks a turn or wait for room; 0 means that nobody reads any more.
 
         While it waits the segment is *parked*: its generator stands at a `yield`, so it can be closed without a cancel.
         """
-        channel = self.channel
+        channel, budget = self.channel, self._budget
+        while not channel.closing:
+            if budget.left <= 0 and budget.look():
+                await self._give_turn()
+            elif (room := channel.room()) > 0:
+                return room if room < budget.left else budget.left
+            else:
+                await self._wait()
+        return 0
+
+    async def _give_turn(self) -> None:
+        self._lighten()
         self.parked = True
         try:
-            if channel.room() > 0:
-                await self._budget.pause()
-            if channel.room() <= 0 or channel.weighs:
-                await channel.wait_for_room()
-                self._budget.renew()
-        except ReaderGone:
-            return 0
+            await self._budget.pause()
         finally:
             self.parked = False
-        return 0 if channel.closing else min(channel.room(), self._budget.size)
+
+    async def _wait(self) -> None:
+        self._lighten()
+        channel, budget = self.channel, self._budget
+        since = budget.rest()
+        waiter = channel.queue_to_write()
+        self.parked = True
+        try:
+            await waiter
+        finally:
+            self.parked = False
+            channel.leave_writing(waiter, budget.renew(since))
+
+    def _lighten(self) -> None:
+        if self.input is not None:
+            self.input.release()
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
         """Put every item of an async iterator; return whether it came to its end (else the reader has gone)."""
@@ -186,41 +232,52 @@ class Writer(Generic[T]):
                     return False
                 left = 0
                 continue
-            if not left:
-                left = self._ready() or await self._more()
-                if not left:
+            if left <= 0:
+                left = self._ready()
+                if left <= 0 and (left := await self._more()) <= 0:
                     self.channel.note_dropped()
                     return False
+                self._budget.left -= left
             queue.append(item)
             left -= 1
             if getters and not getters[0].done():
                 getters[0].set_result(None)
         return True
 
+    def put_now(self, items: Iterator[T]) -> bool:
+        """Put items of an iterator while that needs no wait; return whether it is exhausted, else see `pour`."""
+        room = self._ready()
+        return room > 0 and self._fill(items, room)
+
     async def pour(self, items: Iterator[T]) -> bool:
         """Put every item of an iterator, at C speed and in timed batches; return as `pump`."""
         channel = self.channel
-        queue = channel._queue  # noqa: SLF001  # the hot loop: one extend per batch
-        getters = channel._getters  # noqa: SLF001
-        weightless = self._weightless
-        while True:
-            room = self._ready() or await self._more()
-            if not room:
+        while not channel.weighs:
+            room = await self._more()
+            if room <= 0:
                 return False
-            if channel.weighs:
-                return await self._pour_weighed(items)
-            before = len(queue)
-            queue.extend(islice(items, room))
-            added = len(queue) - before
-            if added and not (type(queue[-1]) in weightless and type(queue[before]) in weightless):
-                spilled = self._spill(added)
-                if channel.weighs:
-                    return await self._pour_weighed(spilled) and await self._pour_weighed(items)
-                queue.extend(spilled)
-            if getters and not getters[0].done():
-                channel.wake()
-            if added < room:
+            if self._fill(items, room):
                 return True
+        return await self._pour_weighed(items)
+
+    def _fill(self, items: Iterator[T], room: int) -> bool:
+        """Put up to `room` items; return whether the iterator is exhausted."""
+        queue = self.channel._queue  # noqa: SLF001  # the hot loop: one extend per batch
+        weightless = self._weightless
+        before = len(queue)
+        if not weightless:  # nothing is known of these items yet: the first one tells whether they are weighed
+            room = 1
+        queue.extend(islice(items, room))
+        added = len(queue) - before
+        self._budget.left -= added
+        if added and not (type(queue[-1]) in weightless and type(queue[before]) in weightless):
+            self._learn(added)
+            if self.channel.weighs:
+                return False
+        getters = self.channel._getters  # noqa: SLF001
+        if getters and not getters[0].done():
+            self.channel.wake()
+        return added < room
 
     def _has_bytes(self, item: T) -> bool:
         """Whether this item, of a type not seen before, is to be weighed; the first with a size in bytes decides."""
@@ -232,42 +289,61 @@ class Writer(Generic[T]):
             self._weightless.clear()
         return True
 
-    def _spill(self, added: int) -> Iterator[T]:
-        """Types not seen before came in: take them back into the hand, and learn whether items must be weighed."""
-        queue = self.channel._queue  # noqa: SLF001
-        batch: deque[T] = deque()
-        for _ in range(added):
-            batch.appendleft(queue.pop())
-        for item in batch:
-            if type(item) not in self._weightless and self._has_bytes(item):
-                break
-        return iter(batch)
+    def _learn(self, added: int) -> None:
+        """Types not seen before came in: take the batch back, and put it again unless its items must be weighed."""
+        queue, weightless = self.channel._queue, self._weightless  # noqa: SLF001
+        batch = deque(queue.pop() for _ in range(added))
+        batch.reverse()
+        if any(type(item) not in weightless and self._has_bytes(item) for item in batch):
+            self._spilled = batch
+        else:
+            queue.extend(batch)
 
     async def _pour_weighed(self, items: Iterator[T]) -> bool:
-        start = perf_counter()
+        if not await self._put_spilled():
+            return False
         for item in items:
             if not await self._put_weighed(item):
                 return False
-            if perf_counter() - start > 0.0005:
-                self.parked = True
-                await self._budget.pause()
-                self.parked = False
-                start = perf_counter()
         return True
+
+    async def _put_spilled(self) -> bool:
+        spilled = self._spilled
+        try:
+            while spilled:
+                if not await self._put_weighed(spilled.popleft()):
+                    return False
+            return True
+        finally:
+            for _ in spilled:
+                self.channel.note_dropped()
+            spilled.clear()
 
     async def _put_weighed(self, item: T) -> bool:
         """Put one item that counts in bytes; it waits in this writer's hand. Return whether anybody reads."""
-        channel = self.channel
+        channel, budget = self.channel, self._budget
         try:
-            with contextlib.suppress(asyncio.QueueFull):
+            try:
                 channel.put_nowait(item)
-                return True
-            self.parked = True
-            await channel.put(item)
+            except asyncio.QueueFull:
+                await self._wait_with(item)
         except ReaderGone:
             channel.note_dropped()
             return False
+        except BaseException:
+            channel.note_dropped()
+            raise
+        budget.left -= 1
+        if budget.left <= 0 and budget.look():
+            await self._give_turn()
+        return True
+
+    async def _wait_with(self, item: T) -> None:
+        self._lighten()
+        since = self._budget.rest()
+        self.parked = True
+        try:
+            await self.channel.put(item)
         finally:
             self.parked = False
-        self._budget.renew()
-        return True
+            self._budget.renew(since)

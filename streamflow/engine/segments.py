@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.budget import Budget
-from streamflow.engine.chain import Chain
+from streamflow.engine.chain import Chain, Stretches
 from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.errors import StageCancelled
@@ -47,6 +47,9 @@ class Segment:
         self.started_at = 0.0
         self.ended_at = 0.0
         self.chain: Chain | None = None
+        self._stretches: Stretches | None = None
+        if writer is not None and reader is not None and plan.fused:
+            writer.input = reader.channel
 
     def start(self) -> asyncio.Task[None]:
         """Make the task; it begins at the loop's next turn, when everything is wired."""
@@ -124,40 +127,52 @@ class Segment:
     # --- fused chains --------------------------------------------------------------------------------------------
 
     async def _run_chain(self) -> None:
+        assert self.writer is not None
         source = self.plan.source
         self.chain = chain = Chain(self.plan.stages, from_source=source is not None)
         opened = iter(source.open()) if source is not None else None  # type: ignore[arg-type]  # synchronous by plan
+        self._stretches = Stretches(opened) if opened is not None else None
         try:
-            hand = opened or await self._next_hand()
-            while hand is not None:
-                if not await self._pour(chain.over(hand)):
-                    return
-                chain.check_ended()
-                hand = None if opened is not None or chain.done_at() is not None else await self._next_hand()
+            while chain.done_at() is None and (hand := await self._next_hand()) is not None:
+                items = chain.over(hand)
+                if not self._carried(items, hand):
+                    if not await self.writer.pour(items):
+                        return
+                    chain.check_ended()
             for tail in chain.tails():
-                if not await self._pour(tail):
+                if not await self.writer.pour(tail):
                     return
         except NeedsAwait as signal:
-            await self._run_awaiting(signal, has_more=opened is None)
+            await self._run_awaiting(signal)
         finally:
             if inspect.isgenerator(opened):
                 opened.close()
 
     async def _next_hand(self) -> Iterator[Any] | None:
+        if self._stretches is not None:
+            if self.budget.look():
+                await self.budget.pause()
+            return self._stretches.next(self.budget.size)
         assert self.reader is not None
-        return await self.reader.next_hand()
+        limit = self.reader.channel.maxsize
+        return self.reader.take(limit) or await self.reader.next_hand(limit)
 
-    async def _pour(self, items: Iterator[Any]) -> bool:
+    def _carried(self, items: Iterator[Any], hand: Iterator[Any]) -> bool:
+        """Put what the chain makes of a hand while that needs no wait; return whether that was all."""
         assert self.writer is not None
-        return await self.writer.pour(items)
+        assert self.chain is not None
+        if self.writer.put_now(items):
+            self.chain.check_ended()
+            return True
+        return self.chain.is_dry(hand) and not self.writer.channel.weighs
 
-    async def _run_awaiting(self, signal: NeedsAwait, *, has_more: bool) -> None:
+    async def _run_awaiting(self, signal: NeedsAwait) -> None:
         """Go on with async stages from the one whose callable turned out to return awaitables."""
         assert self.chain is not None
         at = next(index for index, transform in enumerate(self.chain.transforms) if transform is signal.transform)
         refit = self.plan.stages[at].refit
         assert refit is not None
-        generators = [rest := self._rest_before(at, has_more=has_more)]
+        generators = [rest := self._rest_before(at)]
         generators.append(resumed(refit, signal, rest))
         for stage in self.plan.stages[at + 1 :]:
             generators.append(stage.function(generators[-1]))  # type: ignore[arg-type]  # library stages are generators
@@ -167,10 +182,11 @@ class Segment:
             for generator in reversed(generators):
                 await generator.aclose()
 
-    async def _rest_before(self, at: int, *, has_more: bool) -> AsyncGenerator[Any, None]:
+    async def _rest_before(self, at: int) -> AsyncGenerator[Any, None]:
         """What the transforms before `at` still give, after the stretch of input that the signal carries on with."""
         assert self.chain is not None
         before = self.chain.transforms[:at]
+        has_more = True
         while has_more and (hand := await self._next_hand()) is not None:
             for item in self.chain.prefix(hand, at):
                 yield item

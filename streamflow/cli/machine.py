@@ -1,0 +1,77 @@
+"""What runs here: versions, extras, and the peak of memory.
+
+What lives here: questions to the machine and to the installation. What must not: their drawing.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+
+from streamflow import channel
+
+__all__ = ["about", "peak_memory", "version"]
+
+_EXTRAS = {"objects": "obstore", "fast": "isal", "cli": "rich", "web": "starlette"}
+
+
+def peak_memory() -> int | None:
+    """Return the most memory this process has had at once, in bytes (resident), or `None` where nobody can say.
+
+    On Linux `VmHWM`: unlike `ru_maxrss` it does not begin with the size of the process that started this one.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import resource  # noqa: PLC0415  # not on Windows
+    except ImportError:
+        return None
+    # macOS counts in bytes, the others in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def version() -> str:
+    """Return the installed version of streamflow."""
+    try:
+        return importlib.metadata.version("streamflow-asyncio")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed, run from its source)"
+
+
+def about() -> list[tuple[str, str]]:
+    """Return what a bug report should say, as pairs of a word and its value."""
+    return [
+        ("streamflow", version()),
+        ("python", f"{platform.python_version()} ({platform.python_implementation()}) at {sys.executable}"),
+        ("platform", platform.platform()),
+        ("event loop", f"uvloop {_version_of('uvloop')}" if _found("uvloop") else "asyncio (uvloop is not installed)"),
+        ("channels", "compiled extension" if _compiled() else "pure Python"),
+        *((f"extra {name}", _extra(package)) for name, package in _EXTRAS.items()),
+    ]
+
+
+def _compiled() -> bool:
+    return str(channel.__file__).endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
+
+
+def _extra(package: str) -> str:
+    return f"{package} {_version_of(package)}" if _found(package) else f"not installed ({package})"
+
+
+def _found(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"

@@ -1,0 +1,192 @@
+"""Chunks of bytes or text to CSV rows as dictionaries or lists: the codec behind `csv.parse`.
+
+What lives here: decoding, the header, and rows that do not fit it. What must not: where a row ends (`csv_reader`),
+waiting.
+
+How it works. A chunk is walked over in pieces of 64 KiB, lazily, as the rows are taken. The rows of a piece are made
+into dictionaries by `map`, at C speed; only when one of them has a wrong number of fields are they looked at one by
+one.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+from streamflow.errors import FormatError, UsageError
+from streamflow.formats.csv_reader import Batch, Row, RowReader
+from streamflow.formats.pieces import BytesLike, and_then, bytes_of, cut, refuse_item
+from streamflow.formats.text import Decoder
+from streamflow.limits import check_capacity
+
+__all__ = ["Header", "Parser", "Ragged", "check_names"]
+
+Header: TypeAlias = bool | Sequence[str]
+"""`True`: the first row has the names. `False`: there are none. Or the names themselves."""
+
+Ragged: TypeAlias = Literal["error", "pad", "keep"]
+"""What to do with a row that has too few or too many fields for the header."""
+
+
+class Parser:
+    """CSV in chunks of any size to rows. One object serves one run; `streamflow.csv.parse` explains the arguments.
+
+    Example: `rows = [*parser.feed(b"id,name\\n1,"), *parser.feed(b"Ann\\n"), *parser.finish()]`.
+    """
+
+    def __init__(
+        self,
+        dialect: Any,
+        *,
+        header: Header = True,
+        rows: Literal["dicts", "lists"] = "dicts",
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        max_row_bytes: int = 1 << 20,
+        max_field: int | None = None,
+        ragged: Ragged = "error",
+    ) -> None:
+        """Check the arguments and make it for one run."""
+        _check_choice("rows", rows, ("dicts", "lists"))
+        _check_choice("ragged", ragged, ("error", "pad", "keep"))
+        if header is False and rows == "dicts":
+            raise UsageError("rows='dicts' needs names: pass header=True or header=[...], or take rows='lists'")
+        if header is False and ragged != "error":
+            raise UsageError(f"ragged={ragged!r} has no effect without a header: rows are given as they are")
+        check_capacity("max_row_bytes", max_row_bytes)
+        self._reader = RowReader(dialect, max_row_bytes, _checked_field_limit(max_field))
+        self._decoder = Decoder(encoding, errors, line=self._reader.line)
+        self._dicts = rows == "dicts"
+        self._ragged = ragged
+        self._names: tuple[Any, ...] | None = None
+        self._awaits_header = header is True
+        self._kind: type[str | bytes] | None = None
+        if not isinstance(header, bool):
+            self._set_names(header)
+
+    def feed(self, data: BytesLike | str, /) -> Iterator[Any]:
+        """Return the rows that are complete by now, lazily."""
+        return itertools.chain.from_iterable(map(self._rows_of, self._texts(data)))
+
+    def finish(self) -> Iterator[Any]:
+        """Return the rows that are left; `TruncatedError` when the data ends inside quotes or inside a character."""
+        for text in self._decoder.finish():
+            yield from self._rows_of(text)
+        batch = self._reader.finish()
+        if batch is not None:
+            yield from self._shaped(batch)
+
+    def _texts(self, data: BytesLike | str) -> Iterable[str]:
+        chunk = data if isinstance(data, str) else bytes_of(data, "csv.parse")
+        if not chunk:
+            return ()
+        if isinstance(chunk, bytes) and self._kind in (None, bytes):
+            self._kind = bytes
+            return itertools.chain.from_iterable(map(self._decoder.feed, cut(chunk)))
+        if isinstance(chunk, str) and self._kind in (None, str):
+            chunk = chunk if self._kind else chunk.removeprefix("\ufeff")
+            self._kind = str
+            return cut(chunk)
+        refuse_item("csv.parse", data, "one kind, bytes or str throughout")
+
+    def _rows_of(self, text: str) -> Iterable[Any]:
+        batch = self._reader.feed(text)
+        return () if batch is None else self._shaped(batch)
+
+    def _shaped(self, batch: Batch) -> Iterable[Any]:
+        """Return the rows of a batch as they were asked for, the batch's error behind them."""
+        rows: Sequence[Row] = batch.rows
+        first = 0
+        if self._awaits_header:
+            first = next((at + 1 for at, row in enumerate(rows) if row), 0)
+            if not first:
+                return and_then((), batch.error)
+            self._awaits_header = False
+            self._set_names(rows[first - 1], f"line {batch.line_of(first - 1)}: ")
+            rows = rows[first:]
+        error = batch.error
+        if self._names is not None:
+            width = len(self._names)
+            if not {width}.issuperset(map(len, rows)):
+                rows, error = self._fitted(batch, first)
+        out = self._as_dicts(rows) if self._dicts else rows
+        return out if error is None else and_then(out, error)
+
+    def _as_dicts(self, rows: Iterable[Row]) -> Iterator[dict[Any, Any]]:
+        names = (*self._names, None) if self._ragged == "keep" and self._names else self._names
+        return map(dict, map(zip, itertools.repeat(names), rows))
+
+    def _fitted(self, batch: Batch, first: int) -> tuple[list[Row], Exception | None]:
+        """Look at rows of which some have the wrong number of fields; the first that may not be so ends them."""
+        fitted: list[Row] = []
+        for at in range(first, len(batch.rows)):
+            row = batch.rows[at]
+            fit = self._fit(row) if row else None
+            if fit is not None:
+                fitted.append(fit)
+            elif row:
+                return fitted, self._misfit(row, batch.line_of(at))
+        return fitted, batch.error
+
+    def _fit(self, row: Row) -> Row | None:
+        names = self._names or ()
+        missing = len(names) - len(row)
+        if not missing:
+            return row
+        if self._ragged == "error" or (missing < 0 and self._ragged == "pad"):
+            return None
+        if missing > 0:
+            return row + [None] * missing
+        return [*row[: len(names)], row[len(names) :]] if self._dicts else row
+
+    def _misfit(self, row: Row, line: int) -> FormatError:
+        names = [str(name) for name in self._names or ()]
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        missing = f"; {', '.join(names[len(row) :][:12])} missing" if len(row) < len(names) else ""
+        advice = "'pad' or ragged='keep'" if len(row) < len(names) else "'keep'"
+        return FormatError(
+            f"line {line}: {len(names)} fields expected ({shown}), {len(row)} found{missing}. "
+            f"To accept such rows write ragged={advice}"
+        )
+
+    def _set_names(self, names: Sequence[Any], where: str = "") -> None:
+        self._names = check_names(names, where, unique=self._dicts)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name}={value!r} is none of {', '.join(map(repr, choices))}")
+
+
+def check_names(names: Sequence[Any], where: str = "", *, unique: bool = True) -> tuple[Any, ...]:
+    """Return the names of the columns as a tuple; refuse an empty list, and (if `unique`) names that occur twice.
+
+    `where` is the place in the data they come from. Without one they are an argument, and the error is a `UsageError`.
+    """
+    fault = FormatError if where else UsageError
+    if isinstance(names, str | bytes) or not names:
+        raise fault(f"{where}header={names!r}: the names of the columns must be a list of at least one name")
+    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
+    if twice and unique:
+        advice = (
+            "Pass rows='lists', or header=False and skip the first row"
+            if where
+            else "Give each column a name of its own"
+        )
+        raise fault(f"{where}the header has {', '.join(map(repr, twice))} more than once. {advice}")
+    return tuple(names)
+
+
+def _checked_field_limit(max_field: int | None) -> int:
+    limit = csv.field_size_limit()
+    if max_field is None:
+        return limit
+    check_capacity("max_field", max_field)
+    if max_field > limit:
+        raise UsageError(
+            f"max_field={max_field} is more than the csv module accepts now ({limit} characters). That limit is one for the "
+            f"whole process: call csv.field_size_limit({max_field}) of the standard library once at the start of the program"
+        )
+    return max_field

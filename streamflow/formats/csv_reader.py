@@ -1,0 +1,302 @@
+"""Text cut at any place to CSV rows, exactly as `csv.reader` reads the whole text.
+
+What lives here: `RowReader`. What must not: headers, dictionaries, bytes, waiting.
+
+How it works. Only `csv.reader` decides where a row ends; nothing here interprets quotes for truth. The reader is given
+the lines that are complete. When it asks for one more in the middle of a row, that row is not complete: its text is
+kept, and read again when there is more. Since every block starts where a row starts, what comes out is what the whole
+text gives.
+
+Two ways lead through a block. The quick one takes all rows in one C call; it needs a strict dialect, which says so
+itself when the block ends inside a row. Everything else (an incomplete row, a fault, a lenient dialect, a limit to
+check) goes the exact way, row by row, which also knows the line of each.
+
+Reading a long unfinished row again at every new line would be quadratic. So while a row is known to be open inside
+quotes, the number of quotes that arrived says whether it can have been closed (even: hardly); it is tried again then,
+or when its text has doubled. After too many vain tries only the doubling counts.
+
+Limits: a row may have `max_row_bytes`. A field may have `csv.field_size_limit()` characters; that limit belongs to the
+whole process, so it is respected and never set here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from streamflow.errors import FormatError, LimitExceeded, TruncatedError
+
+__all__ = ["Batch", "Row", "RowReader", "open_quote", "split_lines"]
+
+Row: TypeAlias = list[Any]
+
+VAIN_TRIES = 64
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows, the error that comes after them (if any), and the number of the line at which the n-th of them starts."""
+
+    rows: list[Row]
+    error: Exception | None
+    line_of: Callable[[int], int]
+
+
+class _NeedMore(Exception):  # a signal: the reader asked for a line that is not there yet
+    pass
+
+
+class RowReader:
+    """A `csv.reader` that is fed: `feed(text)` returns the rows that are complete, `finish()` the last one.
+
+    Args:
+        dialect: as `csv.reader` has it in its attribute `dialect`.
+        max_row_bytes: the longest row accepted, in bytes of UTF-8, line end included.
+        max_field: the longest field accepted, in characters; at most `csv.field_size_limit()`.
+    """
+
+    def __init__(self, dialect: Any, max_row_bytes: int, max_field: int) -> None:
+        """Make it for one run."""
+        self._dialect = dialect
+        self._max_row = max_row_bytes
+        self._max_field = max_field
+        self._quote = None if dialect.quoting == csv.QUOTE_NONE else dialect.quotechar
+        # The text since the start of the first row that is not complete, and the number of the line it starts at.
+        self._held: list[str] = []
+        self._size = 0
+        self._bytes_bound = 0
+        self._line = 1
+        # A carriage return at the end of a chunk: the newline that belongs to it may come.
+        self._return = ""
+        # What is known of a row that was tried and is open.
+        self._open = False
+        self._tried = 0
+        self._quotes = 0
+        self._vain = 0
+
+    def feed(self, text: str) -> Batch | None:
+        """Take text in; return the rows that are complete now, or `None`. Errors are in the batch, behind the rows."""
+        text = self._return + text
+        self._return = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r")
+        self._hold(text)
+        too_long = self._is_too_long()
+        if too_long or self._worth_trying(text):
+            held = "".join(self._held)
+            if end := 1 + max(held.rfind("\n"), held.rfind("\r")):
+                return self._read(held[:end], held[end:])
+        if too_long:
+            return Batch([], self._row_too_long("".join(self._held), self._line), int)
+        return None
+
+    def line(self) -> int:
+        """Return the number of the line that the text taken in so far ends on."""
+        return self._line + sum(text.count("\n") for text in self._held)
+
+    def finish(self) -> Batch | None:
+        """Return the last row. A row that is not complete is `TruncatedError` (in the batch)."""
+        text = "".join(self._held) + self._return
+        if not text:
+            return None
+        batch, rest = self._read_exactly(text)
+        if batch.error is None and rest:
+            start = batch.line_of(len(batch.rows))
+            try:
+                batch.rows.append(self._last_row(rest, start))
+            except FormatError as error:
+                batch.error = error
+        self._held = []
+        return batch
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self._size += len(text)
+        self._bytes_bound += len(text) if text.isascii() else 4 * len(text)
+        if self._open and self._quote:
+            self._quotes += text.count(self._quote)
+
+    def _is_too_long(self) -> bool:
+        """Whether what is held is more than a row may have. Measured exactly only where the bound does not tell."""
+        if self._bytes_bound > self._max_row:
+            self._bytes_bound = sum(map(_byte_length, self._held))
+        return self._bytes_bound > self._max_row
+
+    def _worth_trying(self, text: str) -> bool:
+        if "\n" not in text and "\r" not in text:
+            return False
+        if not self._open or self._size >= 2 * self._tried:
+            return True
+        maybe_closed = self._quotes % 2 == 1 or self._dialect.escapechar is not None
+        return maybe_closed and self._vain < VAIN_TRIES
+
+    def _read(self, block: str, tail: str) -> Batch:
+        """Read the rows of a block of whole lines; hold what is left of it, and the tail."""
+        batch = self._read_quickly(block)
+        rest = ""
+        if batch is None:
+            batch, rest = self._read_exactly(block)
+        self._note_open(block, rest, tail)
+        self._held, self._size, self._bytes_bound = [], 0, 0
+        self._hold(rest + tail)
+        if batch.error is None and self._is_too_long():
+            batch.error = self._row_too_long(rest + tail, self._line)
+        return batch
+
+    def _note_open(self, block: str, rest: str, tail: str) -> None:
+        self._vain = self._vain + 1 if rest and len(rest) == len(block) else 0
+        self._open = False  # so that holding the rest does not count its quotes
+        self._tried = len(rest)
+        self._quotes = tail.count(self._quote) if rest and self._quote else 0
+        self._open = bool(rest)
+
+    # --- the quick way -------------------------------------------------------------------------------------------
+
+    def _read_quickly(self, block: str) -> Batch | None:
+        """Return the rows of a block that consists of whole rows; `None` if it does not, or if there is a fault."""
+        if not self._dialect.strict or len(block) > self._max_field or 4 * len(block) > self._max_row:
+            return None
+        if self._quote and block.count(self._quote) % 2:
+            return None  # probably it ends inside quotes
+        rows: list[Row] = []
+        reader = csv.reader(split_lines(block), self._dialect)
+        try:
+            rows.extend(reader)
+        except (csv.Error, ValueError):
+            return None
+        start = self._line
+        self._line += reader.line_num
+        return Batch(rows, None, partial(self._find_line, block, start))
+
+    def _find_line(self, block: str, start: int, index: int) -> int:
+        reader = csv.reader(split_lines(block), self._dialect)
+        for _ in range(index):
+            next(reader)
+        return start + reader.line_num
+
+    # --- the exact way -------------------------------------------------------------------------------------------
+
+    def _read_exactly(self, block: str) -> tuple[Batch, str]:
+        """Return the rows of a block, and the text of the unfinished row at its end."""
+        lines = split_lines(block)
+        reader = csv.reader(_until_more(lines), self._dialect)
+        rows: list[Row] = []
+        ends = [0]
+        error: Exception | None = None
+        may_be_too_long = len(block) > self._max_field or 4 * len(block) > self._max_row
+        try:
+            for row in reader:
+                if may_be_too_long:
+                    error = self._fault_of(row, lines[ends[-1] : reader.line_num], self._line + ends[-1])
+                    if error is not None:
+                        break
+                rows.append(row)
+                ends.append(reader.line_num)
+        except _NeedMore:
+            pass
+        except (csv.Error, ValueError) as fault:
+            error = self._explain(fault, lines[ends[-1] : reader.line_num], self._line + ends[-1])
+        start = self._line
+        self._line += ends[-1]
+        return Batch(rows, error, lambda index: start + ends[index]), "".join(lines[ends[-1] :])
+
+    def _fault_of(self, row: Row, lines: list[str], start: int) -> LimitExceeded | None:
+        """Return what is wrong with a row that could be read: its size, or that of a field."""
+        text = "".join(lines)
+        if 4 * len(text) > self._max_row and _byte_length(text) > self._max_row:
+            return self._row_too_long(text, start)
+        if len(text) > self._max_field and any(
+            isinstance(field, str) and len(field) > self._max_field for field in row
+        ):
+            return LimitExceeded(f"line {start}: a field is longer than max_field={self._max_field} characters")
+        return None
+
+    def _explain(self, fault: Exception, lines: list[str], start: int) -> FormatError:
+        """Turn what the reader said into an error with the line; `lines` are those of the row so far."""
+        if _byte_length("".join(lines)) > self._max_row:
+            return self._row_too_long("".join(lines), start)
+        line = start + len(lines) - 1
+        if not str(fault).startswith("field larger than field limit"):
+            row = f" (in the row that starts on line {start})" if line > start else ""
+            return FormatError(f"line {line}: {fault}{row}")
+        opened = open_quote("".join(lines[:-1]), self._dialect)
+        place = (
+            f"line {line}: a field" if opened is None else f"line {start + opened}: the field in quotes that opens here"
+        )
+        return LimitExceeded(
+            f"{place} is longer than {csv.field_size_limit()} characters. If a quote is missing, correct the file; if such "
+            f"fields are expected, call csv.field_size_limit(n) of the standard library at the start of the program"
+        )
+
+    def _row_too_long(self, text: str, start: int) -> LimitExceeded:
+        opened = open_quote(text, self._dialect)
+        why = "" if opened is None else f", and the quote opened on line {start + opened} is not closed yet"
+        return LimitExceeded(
+            f"the row that starts on line {start} is longer than max_row_bytes={self._max_row}{why}. "
+            f"Correct the file, or pass a larger max_row_bytes"
+        )
+
+    def _last_row(self, text: str, start: int) -> Row:
+        """Read the unfinished row at the very end, or say why that cannot be."""
+        opened = open_quote(text, self._dialect)
+        if opened is not None:
+            raise TruncatedError(
+                f"the data ends inside quotes; the quote opened on line {start + opened} is never closed"
+            )
+        try:
+            return next(csv.reader(split_lines(text), self._dialect))
+        except csv.Error as error:
+            raise TruncatedError(f"the data ends inside the row that starts on line {start}: {error}") from None
+        except ValueError as error:
+            raise self._explain(error, split_lines(text), start) from None
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Return the lines with their ends (`\n`, `\r\n` or `\r`), as a file opened with `newline=""` has them."""
+    lines = text.splitlines(keepends=True)
+    # str.splitlines ends lines at more than that (form feed, U+2028, ...). As many lines as newlines: it found none of those.
+    if len(lines) == text.count("\n"):
+        return lines
+    return list(io.StringIO(text, newline=""))
+
+
+def _byte_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _until_more(lines: Iterable[str]) -> Iterator[str]:
+    yield from lines
+    raise _NeedMore
+
+
+def open_quote(text: str, dialect: Any) -> int | None:
+    """Return on which line (0 is the first) of an unfinished row the quote opened that is still open; `None` if none is.
+
+    How: the row is read to its end once as it is and once with a quote in a line behind it. If the reader takes that
+    line and it makes no difference, then it closed something.
+    """
+    if dialect.quoting == csv.QUOTE_NONE or not dialect.quotechar:
+        return None
+    text = text if text.endswith(("\n", "\r")) else text + "\n"
+    lines = split_lines(text)
+    reader = _lenient(lines, dialect)
+    closer = _lenient([*lines, dialect.quotechar], dialect)
+    try:
+        row, closed = next(reader), next(closer)
+    except csv.Error:
+        # A field beyond the process's limit: look at the lines before it grew so long.
+        return open_quote("".join(lines[: reader.line_num - 1]), dialect) if reader.line_num > 1 else None
+    if closer.line_num == len(lines) or row != closed:
+        return None
+    return _line_ends(text) - _line_ends(row[-1])
+
+
+def _lenient(lines: list[str], dialect: Any) -> Any:
+    return csv.reader(lines, dialect, strict=False, quoting=csv.QUOTE_MINIMAL)
+
+
+def _line_ends(text: str) -> int:
+    return sum(line.endswith(("\n", "\r")) for line in split_lines(text))

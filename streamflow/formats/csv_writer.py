@@ -1,0 +1,306 @@
+"""CSV rows to blocks of bytes: the transform behind `csv.format`.
+
+What lives here: `Formatter`. What must not: waiting; how a field is quoted (`csv.writer` does that).
+
+How it works. Rows are taken in stretches and written by `csv.writer.writerows` in one C call, through
+`operator.itemgetter` for dictionaries: that is what makes it faster than `csv.DictWriter`. If the call fails, the
+stretch is gone on with row by row, so the error can name the row. Each row is one string in a list; a block ends with
+the first row that brings it to its size. So a block holds whole rows, and where it ends follows from the rows alone,
+however they were grouped on the way.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from operator import itemgetter
+from typing import Any, Literal
+
+from streamflow.errors import FormatError, UsageError
+from streamflow.formats.csv_parser import Header, check_names
+from streamflow.formats.text import Encoder
+from streamflow.limits import check_capacity
+
+__all__ = ["Formatter", "escaped"]
+
+STRETCH = 256
+
+
+class Formatter:
+    """CSV rows to blocks of bytes. One object serves one run; `streamflow.csv.format` explains the arguments.
+
+    Example: `data = b"".join([*formatter.feed({"id": 1}), *formatter.finish()])`.
+
+    It is a codec (`feed` one row) and a transform (`apply` to a stretch of rows, which is faster).
+    """
+
+    done = False
+
+    def __init__(
+        self,
+        dialect: Any,
+        *,
+        header: Header = True,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        block_bytes: int = 64 * 1024,
+        extra: Literal["error", "ignore"] = "error",
+        missing: object = "error",
+        escape_formulas: bool = False,
+    ) -> None:
+        """Check the arguments and make it for one run."""
+        check_capacity("block_bytes", block_bytes)
+        if extra not in ("error", "ignore"):
+            raise UsageError(f"extra={extra!r} is neither 'error' nor 'ignore'")
+        self._names = None if isinstance(header, bool) else check_names(header)
+        self._header = header is not False
+        self._encoder = Encoder(encoding, errors)
+        self._block = block_bytes
+        self._columns_for = partial(_Columns, extra=extra, missing=missing, escape=escape_formulas)
+        self._columns: _Columns | None = None
+        # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters together.
+        self._lines: list[str] = []
+        self._counted = 0
+        self._size = 0
+        self._number = 0
+        self._writer = csv.writer(_Appender(self._lines.append), dialect)
+
+    def feed(self, row: Any, /) -> Iterator[bytes]:
+        """Take one row; return the block that is full now, if any."""
+        return self.take([row])
+
+    def apply(self, items: Iterator[Any], /) -> Iterator[bytes]:
+        """Take rows as they come; yield full blocks."""
+        return itertools.chain.from_iterable(map(self.take, _stretches(items)))
+
+    def finish(self) -> Iterator[bytes]:
+        """Return the last block. Without a row: the header, if its names were given, else nothing."""
+        return self.take(None)
+
+    def take(self, rows: list[Any] | None) -> Iterator[bytes]:
+        """Write rows (`None`: there are no more) and yield the blocks that are full. All errors of the stage come from here."""
+        if rows is None:
+            yield from self._last_block()
+            return
+        error = self._write(rows)
+        yield from self._full_blocks()
+        if error is not None:
+            raise error
+
+    # --- rows to lines -------------------------------------------------------------------------------------------
+
+    def _write(self, rows: list[Any]) -> Exception | None:
+        """Write rows; return the error that came after the last good one."""
+        before = len(self._lines)
+        try:
+            columns = self._columns or self._begin(rows[0])
+            before = len(self._lines)
+            if columns.fit(rows):
+                self._writer.writerows(columns.all_fields(rows))
+                self._number += len(rows)
+                return None
+        except FormatError as error:
+            return error
+        except Exception:  # noqa: BLE001  # whatever it was happens again below, where the row is known
+            pass
+        written = len(self._lines) - before
+        self._number += written
+        return self._write_singly(rows[written:])
+
+    def _begin(self, row: Any) -> _Columns:
+        """Learn from the first row what rows are; write the header."""
+        if _is_mapping(row):
+            self._names = self._names or check_names(tuple(row.keys()), "row 1: ")
+        elif self._header and self._names is None:
+            raise FormatError(
+                f"row 1 is a {type(row).__name__}, which has no names for the header. "
+                f"Write header=[...] with the names, header=False, or make the rows dictionaries"
+            )
+        self._columns = self._columns_for(self._names, _is_mapping(row))
+        self._write_header()
+        return self._columns
+
+    def _write_header(self) -> None:
+        if self._header and self._names is not None:
+            escape = self._columns_for(self._names, mappings=False).fields
+            self._writer.writerow(escape(self._names))
+
+    def _write_singly(self, rows: list[Any]) -> Exception | None:
+        assert self._columns is not None
+        for row in rows:
+            problem = self._columns.problem(row)
+            try:
+                if problem is None:
+                    self._writer.writerow(self._columns.fields(row))
+            except csv.Error as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001  # raised by a field's own __str__: the user's, so it stays bare
+                return error
+            if problem is not None:
+                return FormatError(f"row {self._number + 1}: {problem}")
+            self._number += 1
+        return None
+
+    # --- lines to blocks -----------------------------------------------------------------------------------------
+
+    def _full_blocks(self) -> Iterator[bytes]:
+        while True:
+            new = map(len, itertools.islice(self._lines, self._counted, None))
+            ends = list(itertools.accumulate(new, initial=self._size))
+            if ends[-1] < self._block:
+                self._counted, self._size = len(self._lines), ends[-1]
+                return
+            yield self._encoded(self._counted + bisect_left(ends, self._block))
+            self._counted = self._size = 0
+
+    def _last_block(self) -> Iterator[bytes]:
+        if self._columns is None:
+            self._write_header()
+        block = self._encoded(len(self._lines)) + b"".join(self._encoder.finish())
+        if block:
+            yield block
+
+    def _encoded(self, count: int) -> bytes:
+        """Take the first `count` lines away and return them as one block."""
+        lines = self._lines[:count]
+        del self._lines[:count]
+        try:
+            return b"".join(self._encoder.feed("".join(lines)))
+        except FormatError as error:
+            raise self._unwritable(lines, error) from None
+
+    def _unwritable(self, lines: list[str], error: FormatError) -> FormatError:
+        bad = next(at for at, line in enumerate(lines) if not self._encodable(line))
+        number = self._number - len(self._lines) - len(lines) + bad + 1
+        return FormatError(f"row {number}: {error}" if number > 0 else f"the header: {error}")
+
+    def _encodable(self, line: str) -> bool:
+        try:
+            line.encode(self._encoder.encoding, self._encoder.errors)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+
+class _Appender:
+    """The file that `csv.writer` writes to: it makes one `write` of each row."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+
+
+class _Columns:
+    """How a row becomes fields."""
+
+    def __init__(
+        self, names: tuple[Any, ...] | None, mappings: bool, *, extra: str, missing: object, escape: bool
+    ) -> None:
+        self.names = names
+        self.mappings = mappings
+        self.known: set[type] = set()
+        self.extra_is_error = extra == "error"
+        self.missing = missing
+        self.fields = self._fields()
+        if escape:
+            unescaped = self.fields
+            self.fields = lambda row: [escaped(field) for field in unescaped(row)]
+
+    def _fields(self) -> Callable[[Any], Iterable[Any]]:
+        names = self.names
+        if not self.mappings or names is None:
+            return _as_it_is
+        if self.missing != "error":
+            return self._filled
+        if len(names) == 1:
+            return lambda row: (row[names[0]],)
+        return itemgetter(*names)
+
+    def _filled(self, row: Any) -> list[Any]:
+        present = row.keys()
+        return [row[name] if name in present else self.missing for name in self.names or ()]
+
+    def all_fields(self, rows: list[Any]) -> Iterable[Iterable[Any]]:
+        """Return the fields of each row, lazily."""
+        return rows if self.fields is _as_it_is else map(self.fields, rows)
+
+    def fit(self, rows: list[Any]) -> bool:
+        """Whether all are right as far as can be told at once; `False` means: look at each."""
+        if not self.known.issuperset(map(type, rows)) and any(self._wrong_kind(row) for row in rows):
+            return False
+        if self.names is None or (not self.extra_is_error and self.mappings):
+            return True
+        if self.mappings and self.missing != "error":
+            return all(map(set(self.names).issuperset, (row.keys() for row in rows)))
+        return {len(self.names)}.issuperset(map(len, rows))
+
+    def problem(self, row: Any) -> str | None:
+        """What is wrong with a row, or `None`."""
+        wrong = self._wrong_kind(row)
+        if wrong or self.names is None:
+            return wrong
+        if not self.mappings:
+            fine = len(row) == len(self.names)
+            return None if fine else f"it has {len(row)} fields, but the header has {len(self.names)}"
+        present = list(row.keys())
+        extra = [str(name) for name in present if name not in self.names]
+        missing = [str(name) for name in self.names if name not in present]
+        if missing and self.missing == "error":
+            return f"the columns {', '.join(missing)} are missing. To fill them write missing=''"
+        if extra and self.extra_is_error:
+            return (
+                f"it has the columns {', '.join(extra)}, which the header lacks. To leave them out write extra='ignore'"
+            )
+        return None
+
+    def _wrong_kind(self, row: Any) -> str | None:
+        kind = type(row)
+        if kind in self.known:
+            return None
+        if _is_mapping(row) is not self.mappings or not _is_row(row):
+            return f"it is a {kind.__name__}, not a {'dictionary' if self.mappings else 'list or tuple'} like the first row"
+        self.known.add(kind)
+        return None
+
+
+def _as_it_is(row: Any) -> Any:
+    return row
+
+
+def _is_mapping(row: Any) -> bool:
+    # Database rows (asyncpg, sqlite3) have keys() without being registered as mappings.
+    return hasattr(row, "keys") and hasattr(row, "__getitem__")
+
+
+def _is_row(row: Any) -> bool:
+    listlike = hasattr(row, "__len__") and hasattr(row, "__iter__")
+    return listlike and not isinstance(row, str | bytes | bytearray | memoryview | set | frozenset)
+
+
+def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    """Yield the rows in lists. When the input fails, the rows taken before are yielded first."""
+    while True:
+        rows: list[Any] = []
+        try:
+            rows.extend(itertools.islice(items, STRETCH))
+        except BaseException:
+            if rows:
+                yield rows
+            raise
+        if rows:
+            yield rows
+        if len(rows) < STRETCH:
+            return
+
+
+def escaped(field: object) -> object:
+    """Return a field that a spreadsheet would run as a formula with an apostrophe before it; numbers are left alone."""
+    if not isinstance(field, str) or not field.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return field
+    try:
+        float(field)
+    except ValueError:
+        return "'" + field
+    return field

@@ -1,0 +1,156 @@
+"""The writing of one object of unknown size: a single request if it is small, otherwise parts; whole or not at all.
+
+What lives here: `Uploading`, between the sink and a store. What must not: URLs, a certain store, the gathering of
+items.
+
+How it works. A part is a complete block of bytes until it has been stored, so a store can send it again. Up to
+`concurrency` parts are under way at once. Stores take at most 10,000 parts; where parts may differ, their size doubles
+every 1,000, so that the default of 8 MiB reaches 7.8 TiB, and as they grow fewer are sent at once, so memory stays at
+`part_size * concurrency` until a single part is larger than that. Where they must be equal, the limit is told before it
+is reached.
+
+There is one commit point, `complete`. Up to it every ending aborts; from it on the request runs to its end, and if its
+answer is lost the store is asked whether the object is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Coroutine
+from typing import Any
+
+from streamflow.engine.shielding import finish
+from streamflow.errors import CommitUnknown
+from streamflow.places.stores import Store, Stored, Upload
+
+__all__ = ["PARTS", "Uploading"]
+
+PARTS = 10_000
+
+
+class Uploading:
+    """One object on its way.
+
+    Example: `await uploading.send(block)` for each `uploading.wanted` bytes, then `drain(rest)` and
+    `finish(uploading.complete())`; on any failure `finish(uploading.abort())`.
+
+    Args:
+        label: names the object in errors.
+    """
+
+    def __init__(self, store: Store, key: str, label: str, part_size: int, concurrency: int) -> None:
+        """Begin nothing yet: an object smaller than a part needs no upload."""
+        self._store = store
+        self._key = key
+        self._label = label
+        self._part_size = part_size
+        self._concurrency = concurrency
+        self._upload: Upload | None = None
+        self._parts: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self._whole = b""
+        self.size = 0
+        self.committed = False
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes the next part should have."""
+        return self._part_size if self._store.equal_parts else self._part_size * 2 ** (self._count // 1000)
+
+    async def send(self, data: bytes) -> None:
+        """Send a part, once there is room for it.
+
+        Raises what an earlier part failed with, and `OSError` (EFBIG) past the last part. Cancellation: allowed; then
+        abort.
+        """
+        if self._count >= PARTS:
+            limit = f"{PARTS} parts of {self._part_size} bytes"
+            raise OSError(
+                errno.EFBIG, f"{self._label} is larger than {limit}; give expected_size= or part_size= (bytes)"
+            )
+        if self._upload is None:
+            await finish(self._begin())
+        lanes = min(self._upload.lanes, self._part_size * self._concurrency // len(data)) if self._upload else 1
+        while len(self._parts) >= max(1, lanes):
+            await self._one_sent()
+        self._start(data)
+
+    async def drain(self, rest: bytes) -> None:
+        """Send what is left and wait until every part is stored. Cancellation: allowed; then abort."""
+        if self._upload is None:
+            self._whole = rest
+            self.size = len(rest)
+            return
+        if rest:
+            await self.send(rest)
+        while self._parts:
+            await self._one_sent()
+
+    async def complete(self) -> Stored:
+        """Make the object visible. Call it inside `finish`.
+
+        Raises `CommitUnknown` when the answer was lost and an object of this size is there, or nobody can say.
+        """
+        request = self._store.put(self._key, self._whole) if self._upload is None else self._upload.complete()
+        stored = await self._answered(request)
+        self.committed = True
+        self._upload = None
+        return stored
+
+    async def abort(self) -> None:
+        """Stop the parts and remove what was stored of them. Call it inside `finish`."""
+        for part in self._parts:
+            part.cancel()
+        if self._parts:
+            await asyncio.wait(self._parts)
+        _failures(self._parts)
+        self._parts = set()
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            await upload.abort()
+
+    async def _begin(self) -> None:
+        # Kept before anything else can happen: an upload whose id is lost can never be aborted.
+        self._upload = await self._store.begin(self._key, self._part_size, self._concurrency)
+
+    def _start(self, data: bytes) -> None:
+        if self._upload is None:
+            raise RuntimeError("a part before the upload")
+        self._count += 1
+        self.size += len(data)
+        part: Coroutine[Any, Any, None] = self._upload.part(self._count, data)
+        self._parts.add(asyncio.create_task(part, name=f"streamflow:part-{self._count}"))
+
+    async def _one_sent(self) -> None:
+        done, self._parts = await asyncio.wait(self._parts, return_when=asyncio.FIRST_COMPLETED)
+        for failure in _failures(done):
+            raise failure
+
+    async def _answered(self, request: Coroutine[Any, Any, Stored]) -> Stored:
+        """Wait for the answer to a commit. A refusal is raised as it is; a lost answer is looked into."""
+        try:
+            return await request
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            if not await self._may_be_there():
+                raise
+            raise CommitUnknown(
+                f"{self._label}: the answer to the commit was lost ({error}); "
+                f"an object of {self.size} bytes may be there or not"
+            ) from error
+
+    async def _may_be_there(self) -> bool:
+        try:
+            return (await self._store.info(self._key)).size == self.size
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+
+def _failures(tasks: set[asyncio.Task[None]]) -> list[BaseException]:
+    """Return what the parts failed with, each retrieved; one that was cancelled by somebody is a failure too."""
+    endings = (asyncio.CancelledError() if task.cancelled() else task.exception() for task in tasks)
+    return [ending for ending in endings if ending is not None]

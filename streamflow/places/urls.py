@@ -1,0 +1,114 @@
+"""Addresses of places, and the one redactor: no credential leaves this package in an error, a name, a note or a `repr`.
+
+What lives here: taking a URL apart, and blotting secrets out of a text. What must not: opening anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from streamflow.errors import UsageError
+
+__all__ = ["Location", "parse", "redact"]
+
+SCHEMES = ("s3", "gs", "az", "file", "memory")
+
+_LONG_ENOUGH = 4
+_SECRET_NAME = re.compile(r"(?i)sig|token|key|secret|passw|pwd|cred|auth|amz|sas")
+_BLOTS = (
+    # user:password@, where the password may hold a slash (AWS secrets do) but a port followed by a path is no password
+    (re.compile(r"://[^\s/@:]+:(?!\d+/)[^\s@]*@|://[^\s/@]+@"), "://***@"),
+    (
+        re.compile(r"(?i)([?&;][^=&;\s]*(?:sig|token|key|secret|passw|pwd|cred|auth|amz|sas)[^=&;\s]*=)[^&;\s\"'<>)]+"),
+        r"\1***",
+    ),
+    (
+        re.compile(r"(?is)<(AWSAccessKeyId|StringToSign\w*|CanonicalRequest\w*|SignatureProvided)>.*?</\1>"),
+        r"<\1>***</\1>",
+    ),
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return `text` with user info, signatures, tokens and keys blotted out.
+
+    Example: `redact("https://me:pw@host/x?X-Amz-Signature=ab")` is `"https://***@host/x?X-Amz-Signature=***"`.
+
+    Args:
+        text: a URL, or any message that may hold some.
+        secrets: values that must not appear, wherever they stand.
+    """
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    for pattern, blot in _BLOTS:
+        text = pattern.sub(blot, text)
+    return text
+
+
+def secrets_in(config: dict[str, object]) -> list[str]:
+    """Return the values of options that are secret by their names. Short ones are left: they would blot out words."""
+    return [
+        value
+        for name, value in config.items()
+        if isinstance(value, str) and len(value) >= _LONG_ENOUGH and _SECRET_NAME.search(name)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A URL taken apart: `s3://bucket/some/key` is scheme `s3`, bucket `bucket`, key `some/key`.
+
+    The key is taken as it is written: S3 keys may hold `?`, `#` and `%`. Of a `file://` URL the key is the path.
+    """
+
+    scheme: str
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        """Return the URL again, redacted."""
+        return redact(f"{self.scheme}://{self.bucket}/{self.key.lstrip('/')}" if self.scheme else self.key)
+
+
+def parse(url: str, *, scheme_needed: bool = True) -> Location:
+    """Take a URL apart; with `scheme_needed=False` a bare key is a location too.
+
+    Raises `UsageError` for what is not the URL of an object, saying what to write.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        if scheme_needed or not url:
+            raise UsageError(
+                f"{redact(url)!r} is not the URL of an object: write s3://bucket/key, or files.read/write for a path"
+            )
+        return Location("", "", url)
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"{redact(url)!r}: {scheme}:// is not known here; known are {', '.join(f'{s}://' for s in SCHEMES)}"
+        )
+    return _file(url) if scheme == "file" else _object(url, scheme, rest)
+
+
+def _file(url: str) -> Location:
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise UsageError(
+            f"{redact(url)!r}: a file URL has three slashes and an absolute path, as in file:///tmp/data.csv"
+        )
+    return Location("file", "", url2pathname(parts.path))
+
+
+def _object(url: str, scheme: str, rest: str) -> Location:
+    bucket, _, key = rest.partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise UsageError(
+            f"{redact(url)!r}: credentials do not belong in the URL; give them as options "
+            f"(access_key_id=..., secret_access_key=...) or in the environment"
+        )
+    if not bucket or not key:
+        raise UsageError(f"{redact(url)!r} does not name an object: write {scheme}://bucket/key")
+    return Location(scheme, bucket, key)

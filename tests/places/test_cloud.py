@@ -1,0 +1,291 @@
+"""S3 through obstore, against a real S3-protocol server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import traceback
+from contextlib import aclosing
+
+import pytest
+
+from streamflow.errors import ObjectChanged, UsageError
+from streamflow.places import objects
+from streamflow.places.blocks import MIB
+from streamflow.places.cloud import CloudStore
+
+pytest.importorskip("obstore", reason="needs the extra objects")
+boto3 = pytest.importorskip("boto3", reason="needs moto[s3,server]")
+
+ID, SECRET = "AKIAC4N4RY", "c4n4ry/secret+key"
+PART = 5 * MIB
+
+pytestmark = pytest.mark.may_leak(
+    "threads", "files", reason="obstore keeps its connections and tokio's own descriptors"
+)
+
+_names = (f"bucket-{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def client(s3_server):
+    made = boto3.client(
+        "s3", endpoint_url=s3_server, aws_access_key_id=ID, aws_secret_access_key=SECRET, region_name="us-east-1"
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bucket(client):
+    name = next(_names)
+    client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def options(s3_server):
+    return {"endpoint": s3_server, "access_key_id": ID, "secret_access_key": SECRET, "region": "us-east-1"}
+
+
+def left_in(client, bucket):
+    """What is in the bucket: keys, and uploads that are neither completed nor aborted."""
+    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return keys, client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+
+
+async def collected(source):
+    async with aclosing(source.open()) as blocks:
+        return [block async for block in blocks]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+async def test_a_small_object_is_one_request_and_is_read_again(client, bucket, options, feed, size):
+    data = os.urandom(size)
+    url = f"s3://{bucket}/dir/small"
+    written = await objects.write(url, **options)(feed(data[: size // 2], data[size // 2 :]))
+
+    assert (written.url, written.bytes, written.durable) == (url, size, True)
+    head = client.head_object(Bucket=bucket, Key="dir/small")
+    assert (head["ETag"], head["ContentLength"]) == (written.etag, size)
+    assert "-" not in written.etag  # a multipart object's ETag ends in the number of its parts
+    assert b"".join(await collected(objects.read(url, block=7000, **options))) == data
+
+
+async def test_a_large_object_goes_up_in_parts_and_is_read_in_ranges(client, bucket, options, feed):
+    data = os.urandom(3 * PART + 12345)
+    url = f"s3://{bucket}/large"
+    pieces = [data[at : at + 300_000] for at in range(0, len(data), 300_000)]
+    written = await objects.write(url, part_size=PART, **options)(feed(*pieces))
+
+    assert written.bytes == len(data)
+    assert written.etag.endswith('-4"')
+    assert left_in(client, bucket) == (["large"], [])
+    blocks = await collected(objects.read(url, **options))
+    assert b"".join(blocks) == data
+    assert max(map(len, blocks)) == MIB
+    assert (
+        b"".join(await collected(objects.read(url, offset=PART - 1, length=3, **options))) == data[PART - 1 : PART + 2]
+    )
+
+
+async def test_a_failure_above_aborts_the_upload(client, bucket, options, feed):
+    """E15, H61: after parts have gone up."""
+    with pytest.raises(ValueError, match="above"):
+        await objects.write(f"s3://{bucket}/k", part_size=PART, concurrency=1, **options)(
+            feed(bytes(PART), bytes(PART), bytes(PART), ValueError("above"))
+        )
+    assert left_in(client, bucket) == ([], [])
+
+
+class Endless:
+    """Gives so many parts, says so, and then nothing for ever."""
+
+    def __init__(self, count):
+        self.left = count
+        self.given = asyncio.Event()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.left:
+            self.given.set()
+            await asyncio.Event().wait()
+        self.left -= 1
+        return bytes(PART)
+
+
+@pytest.mark.parametrize("parts", [0, 1, 3])
+async def test_cancelled_on_its_way_up_it_leaves_no_object_and_no_upload(
+    client, bucket, options, cancelled_after, parts
+):
+    """X2, X21, H29: the cancellation comes when so many parts have been handed over."""
+    items = Endless(parts)
+    sink = objects.write(f"s3://{bucket}/k", part_size=PART, concurrency=2, **options)
+    task = await cancelled_after(lambda: sink(items), 0, items.given)
+
+    assert task.cancelled()
+    assert left_in(client, bucket) == ([], [])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
+async def test_cancelled_while_the_upload_is_begun_its_id_is_not_lost(  # noqa: PLR0917  # fixtures
+    client, bucket, options, cancelled_after, feed, turns
+):
+    """H29."""
+    task = await cancelled_after(
+        lambda: objects.write(f"s3://{bucket}/k", part_size=PART, **options)(feed(*[bytes(PART)] * 3)), turns
+    )
+
+    keys, open_uploads = left_in(client, bucket)
+    assert open_uploads == []
+    assert keys == [] or client.head_object(Bucket=bucket, Key="k")["ContentLength"] == 3 * PART
+    assert task.cancelled() or keys
+
+
+async def test_an_object_overwritten_between_two_ranges_is_an_error(client, bucket, options):
+    """H68."""
+    client.put_object(Bucket=bucket, Key="k", Body=b"A" * 1000)
+    got = []
+
+    async def read():
+        async with aclosing(objects.read(f"s3://{bucket}/k", block=10, **options).open()) as blocks:
+            async for block in blocks:
+                got.append(block)
+                client.put_object(Bucket=bucket, Key="k", Body=b"B" * 1000)
+
+    with pytest.raises(ObjectChanged, match="overwritten while it was read") as caught:
+        await read()
+    assert set(b"".join(got)) == set(b"A")
+    assert isinstance(caught.value, OSError)
+
+
+async def test_what_is_missing_is_not_found(client, bucket, options, feed):
+    with pytest.raises(FileNotFoundError, match="none"):
+        await collected(objects.read(f"s3://{bucket}/none", **options))
+    with pytest.raises(FileNotFoundError, match="bucket"):
+        await collected(objects.read("s3://no-such-bucket/k", **options))
+    with pytest.raises(FileNotFoundError, match="bucket"):
+        await objects.write("s3://no-such-bucket/k", **options)(feed(b"abc"))
+    with pytest.raises(FileNotFoundError, match="bucket"):
+        await objects.write("s3://no-such-bucket/k", part_size=PART, **options)(feed(*[bytes(PART)] * 3))
+
+
+async def test_the_verbs_around_it(client, bucket, options):
+    client.put_object(Bucket=bucket, Key="k", Body=b"abc")
+    url = f"s3://{bucket}/k"
+
+    assert (await objects.info(url, **options)).size == 3
+    assert await objects.exists(url, **options)
+    await objects.delete(url, **options)
+    await objects.delete(url, **options)
+    assert not await objects.exists(url, **options)
+
+
+async def test_an_offset_past_the_end_reads_nothing(client, bucket, options):
+    client.put_object(Bucket=bucket, Key="k", Body=b"abc")
+
+    assert await collected(objects.read(f"s3://{bucket}/k", offset=100, **options)) == []
+
+
+async def test_it_is_configured_by_the_environment(client, bucket, feed, monkeypatch, s3_server):
+    """An http endpoint is allowed because it was named."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    await objects.write(f"s3://{bucket}/k")(feed(b"abc"))
+
+    assert await collected(objects.read(f"s3://{bucket}/k")) == [b"abc"]
+
+
+async def test_one_of_obstore_s_own_stores_may_be_given(client, bucket, options, feed):
+    from obstore.store import S3Store  # noqa: PLC0415  # an extra
+
+    store = S3Store(bucket, client_options={"allow_http": True}, **options)
+    await objects.write("a/b", store=store)(feed(b"abc"))
+
+    assert await collected(objects.read("a/b", store=store)) == [b"abc"]
+    assert left_in(client, bucket) == (["a/b"], [])
+
+
+def test_a_part_that_s3_would_refuse_at_the_end_is_refused_at_the_beginning(options):
+    with pytest.raises(UsageError, match="part_size is at least 5242880 bytes"):
+        objects.write("s3://bucket/k", part_size=PART - 1, **options)
+
+
+@pytest.mark.parametrize("wrong", [{"nonsense": 1}, {"region": object()}, {"endpoint": "no url"}])
+async def test_an_option_that_does_not_exist_is_refused_without_secrets(options, wrong, feed):
+    """P10, H100."""
+    with pytest.raises((UsageError, OSError)) as caught:
+        await objects.write("s3://bucket/k", retry_config={"max_retries": 0}, **(options | wrong))(feed(b"x"))
+    assert_no_secret(caught.value)
+
+
+def assert_no_secret(error):
+    text = "".join(traceback.format_exception(error)) + repr(error) + "".join(getattr(error, "__notes__", []))
+    assert SECRET not in text
+    assert ID not in text
+    assert error.__context__ is None or SECRET not in str(error.__context__)
+
+
+REFUSAL = f"""<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code><Message>does not match</Message>
+<AWSAccessKeyId>{ID}</AWSAccessKeyId><StringToSign>AWS4-HMAC-SHA256 {SECRET}</StringToSign></Error>"""
+
+
+@pytest.fixture
+async def refusing():
+    """A server that refuses every request and repeats the credentials in its answer, as S3 does."""
+
+    async def answer(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line), 0
+        )
+        await reader.readexactly(length)
+        body = b"" if head.startswith(b"HEAD") else REFUSAL.encode()
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await server.wait_closed()
+
+
+async def test_wrong_credentials_are_a_permission_error_that_does_not_tell_them(options, feed, refusing):
+    """H100."""
+    wrong = options | {"endpoint": refusing}
+    for run in (
+        lambda: objects.write("s3://bucket/k", **wrong)(feed(b"abc")),
+        lambda: objects.write("s3://bucket/k", part_size=PART, **wrong)(feed(bytes(PART), b"abc")),
+        lambda: collected(objects.read("s3://bucket/k", **wrong)),
+        lambda: objects.info("s3://bucket/k", **wrong),
+    ):
+        with pytest.raises(PermissionError, match="refused the credentials") as caught:
+            await run()
+        assert_no_secret(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_an_error_without_credentials(options, feed):
+    """H100."""
+    gone = options | {"endpoint": f"http://{ID}:{SECRET}@127.0.0.1:1", "retry_config": {"max_retries": 0}}
+    with pytest.raises(OSError) as caught:  # noqa: PT011  # what it must not say is the point
+        await objects.write("s3://bucket/k", **gone)(feed(b"abc"))
+    assert_no_secret(caught.value)
+
+
+def test_no_repr_tells_a_credential(options):
+    """H100."""
+    source, sink = objects.read("s3://b/k", **options), objects.write("s3://b/k", **options)
+    from obstore.store import S3Store  # noqa: PLC0415  # an extra
+
+    for thing in (source, sink, CloudStore(S3Store("bucket", **options))):
+        assert SECRET not in repr(thing)
+        assert ID not in repr(thing)

@@ -1,0 +1,221 @@
+"""One object on its way: the order and size of parts, what is under way at once, and the answers that get lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streamflow.engine.shielding import finish
+from streamflow.errors import CommitUnknown
+from streamflow.places import uploads
+from streamflow.places.memory import MemoryStore
+from streamflow.places.uploads import PARTS, Uploading
+
+MIB = 1024 * 1024
+TIB = MIB**2
+
+
+def uploading(store, part_size=4, concurrency=3):
+    return Uploading(store, "k", "memory://b/k", part_size, concurrency)
+
+
+async def finished(up, data=b""):
+    while len(data) >= up.wanted:
+        part, data = data[: up.wanted], data[up.wanted :]
+        await up.send(part)
+    await up.drain(data)
+    return await finish(up.complete())
+
+
+class Watched(MemoryStore):
+    """Counts what is under way, and can fail at a given part or at the commit."""
+
+    def __init__(self, *, fails_at=None, lost=None, **options):
+        super().__init__(**options)
+        self.requests = []
+        self.busy = self.busiest = self.bytes = self.most_bytes = 0
+        self.fails_at = fails_at
+        self.lost = lost
+
+    async def put(self, key, data):
+        self.requests.append("put")
+        if self.lost == "before":
+            raise OSError("connection reset")
+        stored = await super().put(key, data)
+        if self.lost:
+            raise OSError("connection reset")
+        return stored
+
+    async def begin(self, key, part_size, concurrency):
+        self.requests.append("begin")
+        upload = await super().begin(key, part_size, concurrency)
+        part, complete = upload.part, upload.complete
+
+        async def watched(number, data):
+            self.busy += 1
+            self.bytes += len(data)
+            self.busiest = max(self.busiest, self.busy)
+            self.most_bytes = max(self.most_bytes, self.bytes)
+            try:
+                for _ in range(5 - number % 3):  # so that they end out of order
+                    await asyncio.sleep(0)
+                if number == self.fails_at:
+                    raise OSError(f"part {number} refused")
+                await part(number, data)
+            finally:
+                self.busy -= 1
+                self.bytes -= len(data)
+
+        async def losing():
+            self.requests.append("complete")
+            if self.lost == "before":
+                raise OSError("connection reset")
+            stored = await complete()
+            if self.lost:
+                raise OSError("connection reset")
+            return stored
+
+        upload.part, upload.complete = watched, losing
+        return upload
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 8, 41])
+async def test_what_is_sent_arrives_in_order(size):
+    store = Watched()
+    data = bytes(range(size))
+    stored = await finished(uploading(store), data)
+
+    assert store.content("k") == data
+    assert stored.size == size
+    assert store.uploads == 0
+    assert store.requests == (["put"] if size < 4 else ["begin", "complete"])
+
+
+async def test_parts_under_way_are_bounded():
+    store = Watched()
+    await finished(uploading(store, concurrency=3), bytes(400))
+
+    assert store.busiest == 3
+
+
+async def test_the_commit_waits_for_every_part():
+    store = Watched()
+    up = uploading(store)
+    await up.send(b"abcd")
+    await up.drain(b"e")
+
+    assert store.busy == 0
+    assert store.keys() == []
+    await up.abort()
+
+
+def test_the_sizes_of_growing_parts_reach_what_a_store_can_hold():
+    """H69: 10,000 parts from 8 MiB hold more than 5 TiB, and none is larger than 5 GiB."""
+    up = uploading(MemoryStore(), part_size=8 * MIB)
+    sizes = []
+    for count in range(PARTS):
+        up._count = count
+        sizes.append(up.wanted)
+
+    assert sum(sizes) > 5 * TIB
+    assert max(sizes) <= 5 * 1024 * MIB
+    assert sizes[0] == sizes[999] == 8 * MIB
+
+
+async def test_as_parts_grow_fewer_are_under_way_and_memory_stays_bounded():
+    """H69, H72: never more than part_size times concurrency, until one part alone is larger."""
+    store = Watched()
+    up = uploading(store, part_size=4, concurrency=4)
+    up._count = 2000  # parts of 16 bytes from here on
+    for _ in range(5):
+        await up.send(bytes(up.wanted))
+    await up.drain(b"")
+
+    assert store.busiest == 1
+    assert store.most_bytes == 16
+    await up.abort()
+
+
+async def test_where_parts_must_be_equal_the_limit_is_told(monkeypatch):
+    """H69."""
+    monkeypatch.setattr(uploads, "PARTS", 3)
+    store = MemoryStore()
+    store.equal_parts = True
+    up = uploading(store)
+    with pytest.raises(OSError, match=r"expected_size= or part_size=") as caught:
+        await finished(up, bytes(16))
+    assert caught.value.errno
+    await up.abort()
+    assert store.uploads == 0
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 5, 6])
+async def test_the_failure_of_a_part_is_raised_and_abort_leaves_nothing(fails_at):
+    store = Watched(fails_at=fails_at)
+    up = uploading(store)
+    with pytest.raises(OSError, match=f"part {fails_at} refused"):
+        await finished(up, bytes(23))
+    await up.abort()
+
+    assert (store.uploads, store.keys(), store.busy) == (0, [], 0)
+    assert "complete" not in store.requests
+
+
+async def test_abort_stops_the_parts_under_way():
+    store = Watched()
+    up = uploading(store)
+    await up.send(bytes(4))
+    await up.send(bytes(4))
+    await up.abort()
+    await up.abort()
+
+    assert (store.busy, store.uploads) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [2, 9])
+async def test_a_commit_whose_answer_is_lost_is_unknown_if_the_object_is_there(size):
+    """H65."""
+    store = Watched(lost="after")
+    with pytest.raises(CommitUnknown, match=f"connection reset.*{size} bytes"):
+        await finished(uploading(store), bytes(size))
+
+
+@pytest.mark.parametrize("size", [2, 9])
+async def test_a_commit_that_did_not_happen_fails_with_its_own_error(size):
+    """H65: the object is not there, or another one is."""
+    store = Watched(lost="before")
+    up = uploading(store)
+    with pytest.raises(OSError, match="connection reset") as caught:
+        await finished(up, bytes(size))
+    assert not isinstance(caught.value, CommitUnknown)
+    await up.abort()
+
+    await MemoryStore.put(store, "k", b"another")
+    up = uploading(store)
+    with pytest.raises(OSError, match="connection reset") as caught:
+        await finished(up, bytes(size))
+    assert not isinstance(caught.value, CommitUnknown)
+    await up.abort()
+
+
+async def test_a_store_that_cannot_be_asked_leaves_the_commit_unknown():
+    store = Watched(lost="after")
+
+    async def info(key):
+        raise OSError("still no connection")
+
+    store.info = info
+    with pytest.raises(CommitUnknown):
+        await finished(uploading(store), b"x")
+
+
+async def test_a_refused_commit_is_the_refusal():
+    store = Watched()
+
+    async def put(key, data):
+        raise PermissionError("not yours")
+
+    store.put = put
+    with pytest.raises(PermissionError, match="not yours"):
+        await finished(uploading(store), b"x")
