@@ -1,6 +1,7 @@
 """streamflow: streaming for asyncio that cannot lose data. `import streamflow as sf`.
 
-This is the face: sorted names, nothing else. Formats and places are modules: `from streamflow import csv, gzip, objects`.
+This is the face: sorted names, nothing else. Formats and places are modules: `from streamflow import csv, gzip,
+objects`.
 """
 
 from streamflow.channel import Channel, ChannelStats
@@ -26,8 +27,8 @@ from streamflow.errors import (
 from streamflow.observe.report import Report
 from streamflow.observe.statistics import RunStats, StageStats
 from streamflow.operators.batching import batched
-from streamflow.operators.concurrency import map
-from streamflow.operators.elements import buffer, filter, flat_map, take, tap
+from streamflow.operators.concurrency import map  # noqa: A004  # the standard word
+from streamflow.operators.elements import buffer, filter, flat_map, take, tap  # noqa: A004  # the standard word
 from streamflow.operators.sinks import collect, count, drain, first, for_each, reduce
 from streamflow.pipelines import pipeline
 from streamflow.stages import Sink, Source, Stage, sink, source, stage

@@ -45,5 +45,5 @@ def unwrapped(function: object) -> object:
 
 
 def is_coroutine_function(function: object) -> bool:
-    """Return whether calling it gives a coroutine (an `async def` without `yield`), seen through partials and objects."""
+    """Return whether calling it gives a coroutine: an `async def` without `yield`, also under partials and objects."""
     return inspect.iscoroutinefunction(unwrapped(function))

@@ -169,6 +169,7 @@ class Channel(asyncio.Queue[T]):
         self._capacity = maxsize
         # What asyncio.Queue keeps, where its published types are silent.
         self._get_loop: Callable[[], asyncio.AbstractEventLoop]
+        self._loop: asyncio.AbstractEventLoop | None
         self._finished: asyncio.Event
         self._unfinished_tasks: int
         self._queue: deque[T]
@@ -330,39 +331,12 @@ class Channel(asyncio.Queue[T]):
         self._wanted.pop(waiter, None)
         waiters.remove(waiter)  # constant time at the head, where it is unless it was cancelled
 
-    # The two waits taken apart, for the engine's exclusive ends: a coroutine less for each wait, and one clock for all.
-
     def low_water(self, room: int) -> None:
         """Wake a writer that waits only when there is room for so many items. For the engine's one exclusive writer.
 
         A reader that has nothing left makes room for all, so `room` must not be above `maxsize`.
         """
         self._low_water = room
-
-    def queue_to_read(self) -> asyncio.Future[None]:
-        """Queue up as the exclusive reader: the future is done when there may be items, or the end."""
-        waiter: asyncio.Future[None] = self._get_loop().create_future()
-        self._getters.append(waiter)
-        return waiter
-
-    def leave_reading(self, waiter: asyncio.Future[None], waited: float) -> None:
-        """Leave that queue after so many seconds, whatever ended the wait."""
-        self._getters.remove(waiter)
-        self._waited_for_items += waited
-        if self._getters:
-            self.wake()
-
-    def queue_to_write(self) -> asyncio.Future[None]:
-        """Queue up as the exclusive writer: the future is done when there may be room, or nobody reads any more."""
-        self._drains += 1
-        waiter: asyncio.Future[None] = self._get_loop().create_future()
-        self._putters.append(waiter)
-        return waiter
-
-    def leave_writing(self, waiter: asyncio.Future[None], waited: float) -> None:
-        """Leave that queue after so many seconds, whatever ended the wait."""
-        self._putters.remove(waiter)
-        self._waited_for_room += waited
 
     async def _checkpoint(self) -> None:
         self._turn -= 1
@@ -656,7 +630,7 @@ class Channel(asyncio.Queue[T]):
         self._taken += len(batch)
         hand = iter(batch)
         self._hand = hand if len(batch) > 1 else _NOTHING
-        if self._putters:
+        if self._putters and self._capacity - count + 1 >= self._low_water:
             self.wake()
         return hand
 
@@ -684,8 +658,9 @@ class Channel(asyncio.Queue[T]):
 
     def release(self) -> None:
         """The exclusive reader has consumed its hand: let a waiting writer see the room."""
-        self._bytes -= self._hand_bytes
-        self._hand_bytes = 0
+        if self._hand_bytes:
+            self._bytes -= self._hand_bytes
+            self._hand_bytes = 0
         if self._putters:
             self.wake()
 

@@ -8,11 +8,12 @@ are accepted, unchecked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar, overload
 
-from streamflow.streams import Pipeline, Stream
-from streamflow.types import SinkFunction, SourceLike, StageFunction
+from streamflow.stages import GRACE, MAX_BYTES, MAXSIZE
+from streamflow.streams import Pipeline, SinkLike, StageLike
+from streamflow.types import SourceLike
 
 __all__ = ["pipeline"]
 
@@ -24,14 +25,14 @@ E = TypeVar("E")
 F = TypeVar("F")
 G = TypeVar("G")
 H = TypeVar("H")
-I = TypeVar("I")  # noqa: E741
+I = TypeVar("I")  # noqa: E741  # the ninth of nine
 R = TypeVar("R")
 
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    sink: SinkFunction[A, R],
+    sink: SinkLike[A, R],
     /,
     *,
     name: str | None = ...,
@@ -39,12 +40,13 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    sink: SinkFunction[B, R],
+    stage1: StageLike[A, B],
+    sink: SinkLike[B, R],
     /,
     *,
     name: str | None = ...,
@@ -52,13 +54,14 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    sink: SinkFunction[C, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    sink: SinkLike[C, R],
     /,
     *,
     name: str | None = ...,
@@ -66,14 +69,15 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    sink: SinkFunction[D, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    sink: SinkLike[D, R],
     /,
     *,
     name: str | None = ...,
@@ -81,15 +85,16 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    stage4: StageFunction[D, E] | Callable[[Stream[D]], Stream[E]],
-    sink: SinkFunction[E, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    stage4: StageLike[D, E],
+    sink: SinkLike[E, R],
     /,
     *,
     name: str | None = ...,
@@ -97,16 +102,17 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    stage4: StageFunction[D, E] | Callable[[Stream[D]], Stream[E]],
-    stage5: StageFunction[E, F] | Callable[[Stream[E]], Stream[F]],
-    sink: SinkFunction[F, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    stage4: StageLike[D, E],
+    stage5: StageLike[E, F],
+    sink: SinkLike[F, R],
     /,
     *,
     name: str | None = ...,
@@ -114,17 +120,18 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    stage4: StageFunction[D, E] | Callable[[Stream[D]], Stream[E]],
-    stage5: StageFunction[E, F] | Callable[[Stream[E]], Stream[F]],
-    stage6: StageFunction[F, G] | Callable[[Stream[F]], Stream[G]],
-    sink: SinkFunction[G, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    stage4: StageLike[D, E],
+    stage5: StageLike[E, F],
+    stage6: StageLike[F, G],
+    sink: SinkLike[G, R],
     /,
     *,
     name: str | None = ...,
@@ -132,18 +139,19 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    stage4: StageFunction[D, E] | Callable[[Stream[D]], Stream[E]],
-    stage5: StageFunction[E, F] | Callable[[Stream[E]], Stream[F]],
-    stage6: StageFunction[F, G] | Callable[[Stream[F]], Stream[G]],
-    stage7: StageFunction[G, H] | Callable[[Stream[G]], Stream[H]],
-    sink: SinkFunction[H, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    stage4: StageLike[D, E],
+    stage5: StageLike[E, F],
+    stage6: StageLike[F, G],
+    stage7: StageLike[G, H],
+    sink: SinkLike[H, R],
     /,
     *,
     name: str | None = ...,
@@ -151,19 +159,20 @@ def pipeline(
     max_bytes: int = ...,
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
+
 
 @overload
 def pipeline(
     source: SourceLike[A],
-    stage1: StageFunction[A, B] | Callable[[Stream[A]], Stream[B]],
-    stage2: StageFunction[B, C] | Callable[[Stream[B]], Stream[C]],
-    stage3: StageFunction[C, D] | Callable[[Stream[C]], Stream[D]],
-    stage4: StageFunction[D, E] | Callable[[Stream[D]], Stream[E]],
-    stage5: StageFunction[E, F] | Callable[[Stream[E]], Stream[F]],
-    stage6: StageFunction[F, G] | Callable[[Stream[F]], Stream[G]],
-    stage7: StageFunction[G, H] | Callable[[Stream[G]], Stream[H]],
-    stage8: StageFunction[H, I] | Callable[[Stream[H]], Stream[I]],
-    sink: SinkFunction[I, R],
+    stage1: StageLike[A, B],
+    stage2: StageLike[B, C],
+    stage3: StageLike[C, D],
+    stage4: StageLike[D, E],
+    stage5: StageLike[E, F],
+    stage6: StageLike[F, G],
+    stage7: StageLike[G, H],
+    stage8: StageLike[H, I],
+    sink: SinkLike[I, R],
     /,
     *,
     name: str | None = ...,
@@ -172,17 +181,35 @@ def pipeline(
     grace: float = ...,
 ) -> Coroutine[Any, Any, R]: ...
 
+
 @overload
-def pipeline(source: SourceLike[Any], /, *steps: Any, name: str | None = ..., maxsize: int = ..., max_bytes: int = ..., grace: float = ...) -> Coroutine[Any, Any, Any]: ...
+def pipeline(
+    source: SourceLike[Any],
+    stage1: Any,
+    stage2: Any,
+    stage3: Any,
+    stage4: Any,
+    stage5: Any,
+    stage6: Any,
+    stage7: Any,
+    stage8: Any,
+    stage9: Any,
+    /,
+    *stages_and_sink: Any,
+    name: str | None = ...,
+    maxsize: int = ...,
+    max_bytes: int = ...,
+    grace: float = ...,
+) -> Coroutine[Any, Any, Any]: ...
 
 
 def pipeline(
     source: SourceLike[Any],
     *steps: Any,
     name: str | None = None,
-    maxsize: int = 1024,
-    max_bytes: int = 1 << 20,
-    grace: float = 10.0,
+    maxsize: int = MAXSIZE,
+    max_bytes: int = MAX_BYTES,
+    grace: float = GRACE,
 ) -> Coroutine[Any, Any, Any]:
     """Run `source` through the stages into the sink; return the sink's value. `await` it.
 
@@ -196,9 +223,19 @@ def pipeline(
             objects.write("s3://bucket/orders.csv.gz"),
         )
 
-    Args and errors are those of `Pipeline`; what is wrong with the arguments is raised by the call itself, before the
-    `await`. It returns only when the last byte is flushed, the sink has committed and everything is closed; it raises if
-    anything was lost. Cancellation: see `Pipeline.run`.
+    Args:
+        source: an iterable, async iterable, `Channel`, `Stream` or `Source`.
+        steps: stages, then the sink as the last one.
+        name: shown in errors, plans and reports.
+        maxsize: capacity of each channel in items, at least 1.
+        max_bytes: capacity of each channel in bytes, for items that have a size in bytes.
+        grace: how many seconds stages may take to stop when they are asked to.
+
+    Raises `UsageError` in the call itself, before the `await`, for anything that cannot be what its place says. When
+    awaited it returns only when the last byte is flushed, the sink has committed and everything is closed; it raises if
+    anything was lost: the first real failure bare, several independent ones as an `ExceptionGroup`.
+
+    Cancellation: stops every stage, sink first, waits until all are closed, then goes on; see `Pipeline.run`.
     """
     job: Pipeline[Any] = Pipeline(source, *steps, name=name, maxsize=maxsize, max_bytes=max_bytes, grace=grace)
     return job.run()

@@ -65,8 +65,8 @@ def _still_fresh(thing: Any) -> Any:
     )
     if used_up:
         raise UsageError(
-            f"The source {name_of(thing)!r} is a generator that has already been used up or closed; it would give no items. "
-            f"Pass the generator function itself, or a list, to run more than once."
+            f"The source {name_of(thing)!r} is a generator that has already been used up or closed; it would give no "
+            f"items. Pass the generator function itself, or a list, to run more than once."
         )
     return thing
 
@@ -105,7 +105,10 @@ def _stage_advice(thing: object) -> str:
     if inspect.isgeneratorfunction(unwrapped(thing)):
         return "It is a synchronous generator function; write `async def` and `async for`."
     if callable(thing):
-        return f"To call it for each item write sf.map({name_of(thing)}); a stage is an async generator function over items."
+        return (
+            f"To call it for each item write sf.map({name_of(thing)}); "
+            f"a stage is an async generator function over items."
+        )
     return "A stage is an async generator function: async def stage(items): async for item in items: yield item."
 
 
@@ -120,9 +123,10 @@ def resolve_sink(thing: object) -> Sink[Any, Any]:
     if is_coroutine_function(thing):
         return Sink(cast("SinkFunction[Any, Any]", thing), name=name_of(thing))
     if isinstance(thing, Stage) or made is not None or inspect.isasyncgenfunction(unwrapped(thing)):
+        name = thing.name if isinstance(thing, Stage) else name_of(thing)
         raise UsageError(
-            f"The last argument, {thing.name if isinstance(thing, Stage) else name_of(thing)!r}, is a stage: its items would "
-            f"go nowhere. End the pipeline with a sink, such as sf.collect(), sf.for_each(fn) or objects.write(url)."
+            f"The last argument, {name!r}, is a stage: its items would go nowhere. "
+            f"End the pipeline with a sink, such as sf.collect(), sf.for_each(fn) or objects.write(url)."
         )
     raise UsageError(
         f"{_describe(thing)} is not a sink. A sink is a coroutine function over an async iterable: "

@@ -21,10 +21,24 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from streamflow.callables import caller, is_coroutine_function, name_of
 from streamflow.errors import UsageError
+from streamflow.limits import check_capacity
 from streamflow.transforms import NeedsAwait, resumed, run_transform
 from streamflow.types import SinkFunction, SourceLike, StageFunction, Transform
 
-__all__ = ["NeedsAwait", "Plan", "Sink", "Source", "Stage", "resumed", "sink", "source", "stage"]
+__all__ = [
+    "GRACE",
+    "MAXSIZE",
+    "MAX_BYTES",
+    "NeedsAwait",
+    "Plan",
+    "Sink",
+    "Source",
+    "Stage",
+    "resumed",
+    "sink",
+    "source",
+    "stage",
+]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -35,6 +49,15 @@ A_contra = TypeVar("A_contra", contravariant=True)
 B_co = TypeVar("B_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
+
+MAXSIZE = 1024
+"""Capacity of a channel in items, where nobody says otherwise; chosen from the curve in docs/capacity.md."""
+
+MAX_BYTES = 1 << 20
+"""Capacity of a channel in bytes, for items that have a size in bytes."""
+
+GRACE = 10.0
+"""Seconds that stages may take to stop."""
 
 # Stands for "derive it from the transform"; no stage ever has it for long.
 _DERIVED: StageFunction[Any, Any] = cast("StageFunction[Any, Any]", None)
@@ -144,15 +167,23 @@ class Plan:
         maxsize: capacity of every channel in items, unless a `buffer(n)` says otherwise.
         max_bytes: capacity in bytes for items that have a size in bytes.
         grace: how long stages may take to stop once they were asked, in seconds.
+
+    Raises `UsageError` for limits that cannot mean anything.
     """
 
     source: Source[Any]
     stages: tuple[Stage[Any, Any], ...]
     sink: Sink[Any, Any] | None
     name: str
-    maxsize: int
-    max_bytes: int
-    grace: float
+    maxsize: int = MAXSIZE
+    max_bytes: int = MAX_BYTES
+    grace: float = GRACE
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        check_capacity("maxsize", self.maxsize)
+        check_capacity("max_bytes", self.max_bytes)
+        check_capacity("grace", self.grace, whole=False)
 
 
 def _each(items: SourceLike[T]) -> AsyncIterator[T]:
@@ -191,7 +222,7 @@ def source(function: Callable[P, SourceLike[T]]) -> Callable[P, Source[T]]:
 
 
 def stage(function: Callable[Concatenate[AsyncIterable[A], P], AsyncIterator[B]]) -> Callable[P, Stage[A, B]]:
-    """Turn an async generator function into a maker of stages: the first parameter is the input, the rest is given early.
+    """Turn an async generator function into a maker of stages: its first parameter is the input, the rest comes early.
 
     Example:
         @sf.stage

@@ -1,7 +1,7 @@
 """`Stream`: a lazy description that can be iterated; `Pipeline`: a stream with a sink, which can be run.
 
-What lives here: the values a user composes, and the hand-over to the engine. What must not: an operator's behaviour
-(operators/), or how a run ends (engine/).
+What lives here: the values a user composes. What must not: an operator's behaviour (operators/), iterating and running
+(items.py, jobs.py), how a run ends (engine/).
 
 Both are one idea, so they live in one file: `Stream.to(sink)` is a `Pipeline`, and a `Pipeline` accepts functions from
 `Stream` to `Stream` as stages.
@@ -9,32 +9,47 @@ Both are one idea, so they live in one file: `Stream.to(sink)` is a `Pipeline`, 
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, overload
 
-from streamflow.engine.conductor import Run
+from streamflow.callables import caller, name_of
 from streamflow.errors import UsageError
-from streamflow.limits import check_capacity
-from streamflow.observe.explain import explain
-from streamflow.observe.report import Report
-from streamflow.observe.statistics import RunStats, snapshot
+from streamflow.items import Items
+from streamflow.jobs import Job
 from streamflow.operators import batching, concurrency, elements, sinks
-from streamflow.stages import Plan, Sink, Source, Stage, caller, name_of, resolve_sink, resolve_source, resolve_stage
-from streamflow.types import MaybeAwaitable, SinkFunction, SourceLike, StageFunction
+from streamflow.resolving import resolve_sink, resolve_source, resolve_stage
+from streamflow.stages import GRACE, MAX_BYTES, MAXSIZE, Plan, Sink, Source, Stage
+from streamflow.types import MaybeAwaitable, SourceLike
 
-__all__ = ["Items", "Pipeline", "Stream", "stream"]
+__all__ = ["Pipeline", "SinkLike", "StageLike", "Stream", "stream"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-U = TypeVar("U")
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+D = TypeVar("D")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+U = TypeVar("U")
 
-_MAXSIZE = 1024  # items; chosen from the curve in docs/capacity.md
-_MAX_BYTES = 1 << 20
-_GRACE = 10.0
+
+class StageLike(Protocol[A_contra, B_co]):
+    """What may stand in the place of a stage: an async generator function over items, a `Stage`, a function on streams.
+
+    Its parameter is a `Stream` only for the type checker: a function that takes any async iterable takes a stream too.
+    """
+
+    def __call__(self, items: Stream[A_contra], /) -> AsyncIterable[B_co]:
+        """Emit items."""
+
+
+class SinkLike(Protocol[A_contra, R_co]):
+    """What may stand in the place of a sink: a coroutine function over an async iterable, or a `Sink`."""
+
+    def __call__(self, items: AsyncIterable[A_contra], /) -> Awaitable[R_co]:
+        """Take the items and return the pipeline's value."""
 
 
 def stream(source: SourceLike[T]) -> Stream[T]:
@@ -67,9 +82,9 @@ class Stream(Generic[T_co]):
 
     __slots__ = ("_source", "_stages")
 
-    def __init__(self, source: Source[Any], stages: tuple[Stage[Any, Any], ...] = ()) -> None:
+    def __init__(self, source: Source[T_co], stages: tuple[Stage[Any, Any], ...] = ()) -> None:
         """Describe it; `sf.stream(source)` is the usual way."""
-        self._source = source
+        self._source: Source[Any] = source
         self._stages = stages
 
     def __repr__(self) -> str:
@@ -78,36 +93,45 @@ class Stream(Generic[T_co]):
 
     # --- composing -------------------------------------------------------------------------------------------------
 
-    def through(self, stage: StageFunction[T_co, U] | Callable[[Stream[T_co]], Stream[U]]) -> Stream[U]:
+    def through(self, stage: StageLike[T_co, U]) -> Stream[U]:
         """Put a stage of your own after this stream: an async generator function, a `Stage`, or a function on streams.
 
-        Example: `sf.stream(rows).through(add_timestamp)`. Raises `UsageError` for what is no stage, saying what to write.
+        Example: `sf.stream(rows).through(add_timestamp)`. Raises `UsageError` for what is no stage, saying what to
+        write.
         """
         if _is_stream_function(stage):
-            return cast("Stream[U]", _apply(cast("Callable[[Any], Any]", stage), self))
+            return _apply(stage, self)
         return Stream(self._source, (*self._stages, resolve_stage(stage)))
 
     def to(
         self,
-        sink: SinkFunction[T_co, R],
+        sink: SinkLike[T_co, R],
         *,
         name: str | None = None,
-        maxsize: int = _MAXSIZE,
-        max_bytes: int = _MAX_BYTES,
-        grace: float = _GRACE,
+        maxsize: int = MAXSIZE,
+        max_bytes: int = MAX_BYTES,
+        grace: float = GRACE,
     ) -> Pipeline[R]:
         """End the stream with a sink: a `Pipeline`. The arguments are those of `Pipeline`."""
         return Pipeline(self, sink, name=name, maxsize=maxsize, max_bytes=max_bytes, grace=grace)
 
-    def map(self, fn: Callable[[T_co], MaybeAwaitable[U]], *, concurrency: int = 1, ordered: bool = True) -> Stream[U]:
-        """Call `fn` for each item; see `sf.map`."""
+    @overload
+    def map(self, fn: Callable[[T_co], Awaitable[U]], *, concurrency: int = ..., ordered: bool = ...) -> Stream[U]: ...
+    @overload
+    def map(self, fn: Callable[[T_co], U], *, concurrency: int = ..., ordered: bool = ...) -> Stream[U]: ...
+    def map(self, fn: Callable[[T_co], Any], *, concurrency: int = 1, ordered: bool = True) -> Stream[Any]:
+        """Call `fn` for each item and emit what it returns; see `sf.map`."""
         return self.through(_map(fn, concurrency=concurrency, ordered=ordered))
 
     def filter(self, fn: Callable[[T_co], MaybeAwaitable[object]]) -> Stream[T_co]:
         """Keep the items for which `fn` is true; see `sf.filter`."""
         return self.through(elements.filter(fn))
 
-    def flat_map(self, fn: Callable[[T_co], MaybeAwaitable[Iterable[U] | AsyncIterable[U]]]) -> Stream[U]:
+    @overload
+    def flat_map(self, fn: Callable[[T_co], Awaitable[Iterable[U] | AsyncIterable[U]]]) -> Stream[U]: ...
+    @overload
+    def flat_map(self, fn: Callable[[T_co], Iterable[U] | AsyncIterable[U]]) -> Stream[U]: ...
+    def flat_map(self, fn: Callable[[T_co], Any]) -> Stream[Any]:
         """Emit every item of the iterables that `fn` returns; see `sf.flat_map`."""
         return self.through(elements.flat_map(fn))
 
@@ -131,17 +155,17 @@ class Stream(Generic[T_co]):
 
     @asynccontextmanager
     async def open(
-        self, *, maxsize: int = _MAXSIZE, max_bytes: int = _MAX_BYTES, grace: float = _GRACE
+        self, *, maxsize: int = MAXSIZE, max_bytes: int = MAX_BYTES, grace: float = GRACE
     ) -> AsyncGenerator[Items[T_co], None]:
-        """Run the stream for a block: `async with stream.open() as items: async for item in items: ...`
+        """Run the stream for a block: `async with stream.open() as items: async for item in items: ...`.
 
         Nothing is read before the first item is asked for. At the end of the block, however it ends, the stages are
         stopped, last one first, and everything is closed before control returns. `break`, timeouts and cancel scopes in
-        the block are safe: the stages run in tasks of their own.
+        the block are safe: the stages run in tasks of their own. The arguments are those of `Pipeline`.
 
         Raises at the `async for` what a stage raises; at the end of the block what failed while closing.
         """
-        items: Items[T_co] = Items(_plan(self, None, None, maxsize, max_bytes, grace))
+        items: Items[T_co] = Items(Plan(self._source, self._stages, None, "stream", maxsize, max_bytes, grace))
         try:
             yield items
         except BaseException as error:
@@ -151,111 +175,50 @@ class Stream(Generic[T_co]):
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         """Iterate without a block. Leaving early stops the run as soon as the iterator is dropped."""
-        return Items(_plan(self, None, None, _MAXSIZE, _MAX_BYTES, _GRACE))
+        return Items(Plan(self._source, self._stages, None, "stream"))
 
     async def collect(self) -> list[T_co]:
-        """Run it and return every item in a list. Cancellation: ends this run and nothing else."""
+        """Run it and return every item in a list; see `sf.collect`.
+
+        Cancellation: ends this run and nothing else.
+        """
         return await self.to(sinks.collect()).run()
 
     async def count(self) -> int:
-        """Run it and return how many items there were."""
+        """Run it and return how many items there were; see `sf.count`. Cancellation: ends this run."""
         return await self.to(sinks.count()).run()
 
-    async def first(self, **default: Any) -> Any:
-        """Run it until the first item and return that; `first(default=None)` for a stream that may be empty."""
-        return await self.to(sinks.first(**default)).run()
+    @overload
+    async def first(self) -> T_co: ...
+    @overload
+    async def first(self, default: D) -> T_co | D: ...
+    async def first(self, default: Any = sinks.MISSING) -> Any:
+        """Run it until the first item and return that, or `default`; see `sf.first`. Cancellation: ends this run."""
+        return await self.to(sinks.first(default)).run()
 
     async def reduce(self, fn: Callable[[R, T_co], MaybeAwaitable[R]], initial: R) -> R:
-        """Run it and fold the items into one value; see `sf.reduce`."""
+        """Run it and fold the items into one value; see `sf.reduce`. Cancellation: ends this run."""
         return await self.to(sinks.reduce(fn, initial)).run()
 
     async def for_each(self, fn: Callable[[T_co], MaybeAwaitable[object]], *, concurrency: int = 1) -> int:
-        """Run it, calling `fn` for each item; return how many there were. See `sf.for_each`."""
+        """Run it, calling `fn` for each item; return how many there were; see `sf.for_each`.
+
+        Cancellation: ends this run.
+        """
         return await self.to(sinks.for_each(fn, concurrency=concurrency)).run()
 
     async def run(self) -> None:
-        """Run it for the effects of its stages, dropping the items that come out."""
+        """Run it for the effects of its stages, dropping the items that come out; see `sf.drain`.
+
+        Cancellation: ends this run.
+        """
         await self.to(sinks.drain()).run()
 
 
 _map = concurrency.map  # inside the class, `concurrency` is an argument
 
 
-class Items(Generic[T]):
-    """The items of a running stream: what `open()` gives and what `async for` over a `Stream` uses.
-
-    The run starts with the first item asked for. Cancelling a wait for an item loses nothing: ask again.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        """Prepare; nothing runs yet."""
-        self._plan = plan
-        self._run: Run | None = None
-        self._hand: Iterator[T] = iter(())
-        self._closed = False
-
-    def __aiter__(self) -> Items[T]:
-        """Return itself; iterating again goes on where it was."""
-        return self
-
-    async def __anext__(self) -> T:
-        """Return the next item. At the end, and on an error, everything has been closed before it says so."""
-        for item in self._hand:
-            return item
-        if self._closed:
-            raise StopAsyncIteration
-        run = self._begin()
-        try:
-            hand = await run.output.next_hand()  # type: ignore[union-attr]  # a run without a sink has an output
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            await self.close_after(error)
-            raise
-        if hand is None:
-            await self.aclose()
-            raise StopAsyncIteration
-        self._hand = hand
-        return next(hand)
-
-    def _begin(self) -> Run:
-        if self._run is None:
-            self._run = Run(self._plan)
-            self._run.start()
-        return self._run
-
-    async def aclose(self) -> None:
-        """Stop the run and wait until everything is closed. Raises what failed while closing. Twice is harmless."""
-        self._closed = True
-        if self._run is not None:
-            await self._run.close()
-
-    async def close_after(self, error: BaseException) -> None:
-        """Close because of `error`, which is about to be raised: what fails while closing is told on it, not instead."""
-        try:
-            await self.aclose()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see
-            if second is not error:
-                error.add_note(f"while {self._plan.name} was being closed because of it: {type(second).__name__}: {second}")
-
-    def stats(self) -> RunStats:
-        """Return the numbers of the run so far. Raises `UsageError` before the first item was asked for."""
-        if self._run is None:
-            raise UsageError("The stream has not started: it starts when the first item is asked for.")
-        return snapshot(self._run)
-
-    def __del__(self) -> None:
-        """A dropped iterator stops its run; the loop then closes the stages, in their own tasks."""
-        run = getattr(self, "_run", None)
-        if run is not None and not run.over.done():
-            loop = run.over.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(run.cancel)
-
-
-class Pipeline(Generic[R]):
+class Pipeline(Job[R_co]):
     """A source, stages and a sink: `await pipeline.run()` gives the sink's value. The object behind `sf.pipeline()`.
 
     Example:
@@ -278,86 +241,31 @@ class Pipeline(Generic[R]):
     def __init__(
         self,
         source: SourceLike[Any],
-        *steps: Any,
+        *steps: *tuple[*tuple[Any, ...], SinkLike[Any, R_co]],
         name: str | None = None,
-        maxsize: int = _MAXSIZE,
-        max_bytes: int = _MAX_BYTES,
-        grace: float = _GRACE,
+        maxsize: int = MAXSIZE,
+        max_bytes: int = MAX_BYTES,
+        grace: float = GRACE,
     ) -> None:
         """Check and plan; nothing runs yet."""
         if not steps:
-            raise UsageError("A pipeline needs a sink: sf.pipeline(source, *stages, sink), with sf.collect() for a list.")
-        *stages, sink = steps
-        end: Sink[Any, R] = resolve_sink(sink)
-        flow: Stream[Any] = stream(source)
-        for position, stage in enumerate(stages, 2):
-            try:
-                flow = flow.through(stage)
-            except UsageError as error:
-                error.add_note(f"argument {position} of the pipeline, added at {caller()}")
-                raise
-        self._plan = _plan(flow, end, name, maxsize, max_bytes, grace)
-        self._run: Run | None = None
-        self._report: Report | None = None
+            raise UsageError(
+                "A pipeline needs a sink: sf.pipeline(source, *stages, sink), with sf.collect() for a list."
+            )
+        flow = _composed(source, steps[:-1])
+        source, stages = flow._source, flow._stages  # noqa: SLF001  # one file, one idea
+        super().__init__(Plan(source, stages, resolve_sink(steps[-1]), name or "pipeline", maxsize, max_bytes, grace))
 
-    def __repr__(self) -> str:
-        """Show the names of its steps and where it stands."""
-        plan = self._plan
-        names = [plan.source.name, *(stage.name for stage in plan.stages), plan.sink.name if plan.sink else ""]
-        state = "not run" if self._run is None else "running" if not self._run.over.done() else "ended"
-        return f"<Pipeline {plan.name!r} {' > '.join(names)}: {state}>"
 
-    async def run(self) -> R:
-        """Run to the end; return the sink's value. May be called again after it ended, if the source can be read again.
-
-        Returns only when the last stage has flushed, the sink has committed and everything is closed. Raises the first
-        real failure bare, with a note that names the stage; several independent ones as an `ExceptionGroup`.
-        Cancellation: stops every stage, sink first, waits until all are closed (at most about `grace` seconds each), then
-        goes on; what the sink had accepted is committed whole or not at all.
-        """
-        if self._run is not None and not self._run.over.done():
-            raise UsageError(f"{self._plan.name} is already running; make another Pipeline to run it twice at once.")
-        self._report = None
-        self._run = run = Run(self._plan)
-        run.start()
-        outcome, error = "succeeded", None
+def _composed(source: SourceLike[Any], stages: tuple[Any, ...]) -> Stream[Any]:
+    flow = stream(source)
+    for position, stage in enumerate(stages, 2):
         try:
-            return cast("R", await run.wait())
-        except asyncio.CancelledError:
-            outcome = "cancelled"
+            flow = flow.through(stage)
+        except UsageError as error:
+            error.add_note(f"argument {position} of the pipeline, added at {caller()}")
             raise
-        except BaseException as failure:
-            outcome, error = "failed", f"{type(failure).__name__}: {failure}"
-            raise
-        finally:
-            self._report = Report(snapshot(run), outcome, error)
-
-    def stats(self) -> RunStats:
-        """Return the numbers of the run that goes on, or of the last one. Raises `UsageError` before the first."""
-        if self._run is None:
-            raise UsageError(f"{self._plan.name} has not been run: there are no numbers before `await pipeline.run()`.")
-        return snapshot(self._run)
-
-    @property
-    def report(self) -> Report:
-        """How the last run went. Raises `UsageError` before it has ended."""
-        if self._report is None:
-            raise UsageError(f"{self._plan.name} has not ended: there is a report after `await pipeline.run()`; see stats().")
-        return self._report
-
-    def explain(self) -> str:
-        """Return the plan as text: tasks, channels, fused stages, threads, and the most that is held in memory."""
-        return explain(self._plan)
-
-
-def _plan(
-    flow: Stream[Any], sink: Sink[Any, Any] | None, name: str | None, maxsize: int, max_bytes: int, grace: float
-) -> Plan:
-    check_capacity("maxsize", maxsize)
-    check_capacity("max_bytes", max_bytes)
-    check_capacity("grace", grace, whole=False)
-    source, stages = flow._source, flow._stages  # noqa: SLF001  # one file, one idea
-    return Plan(source, stages, sink, name or ("pipeline" if sink else "stream"), maxsize, max_bytes, grace)
+    return flow
 
 
 def _is_stream_function(thing: object) -> bool:
@@ -379,9 +287,10 @@ def _apply(function: Callable[[Stream[Any]], Any], flow: Stream[Any]) -> Stream[
             f"{type(error).__name__}: {error}. {advice}"
         ) from error
     if not isinstance(result, Stream):
-        if isinstance(result, Awaitable) and inspect.iscoroutine(result):
+        if inspect.iscoroutine(result):
             result.close()
         raise UsageError(
-            f"{name_of(function)!r} was called with the Stream and returned {type(result).__name__}, not a Stream. {advice}"
+            f"{name_of(function)!r} was called with the Stream and returned {type(result).__name__}, not a Stream. "
+            f"{advice}"
         )
     return result

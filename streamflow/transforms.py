@@ -45,7 +45,8 @@ async def run_transform(
 ) -> AsyncGenerator[B, None]:
     """Run a transform item by item: the async form of a synchronous stage."""
     transform = make()
-    if not transform.done:
+    enough = transform.done
+    if not enough:
         async for item in items:
             try:
                 for out in _applied(transform, item):
@@ -57,7 +58,8 @@ async def run_transform(
                     async for out in outs:
                         yield out
                 return
-            if transform.done:
+            enough = transform.done
+            if enough:
                 break
     for out in transform.finish():
         yield out
@@ -68,7 +70,8 @@ def _applied(transform: Transform[A, B], item: A) -> Iterator[B]:
     feed = _once(item)
     yield from transform.apply(feed)
     if feed.gi_frame is not None and not transform.done:
-        # A StopIteration out of a user's function looks to `map` like the end of its input; the rest would be lost (H36).
+        # A StopIteration out of a user's function looks to `map` like the end of its input; the rest would be lost
+        # (H36).
         raise StageError(
             "a function raised StopIteration, which would have dropped an item silently; "
             "write next(iterator, default) in it, or catch StopIteration"

@@ -145,9 +145,9 @@ async def test_a_newcomer_does_not_overtake_a_waiting_reader():
     channel.put_nowait("first")
     with pytest.raises(asyncio.QueueEmpty):
         channel.get_nowait()
-    newcomer = start(channel.get())
-    channel.put_nowait("second")
-    assert [await waiting, await newcomer] == ["first", "second"]
+    asyncio.get_running_loop().call_soon(channel.put_nowait, "second")
+    assert await channel.get() == "second"  # it runs before the reader that was woken for the first item
+    assert await waiting == "first"
 
 
 async def test_get_nowait_takes_what_no_waiting_reader_is_owed():
@@ -462,6 +462,24 @@ async def test_an_unused_reservation_wakes_the_next_writer():
     assert await channel.get() == "next"
 
 
+async def test_room_for_two_admits_two_waiting_reservations():
+    """H9: the first one passes the wake-up on when it has its room."""
+    channel = filled(2)
+
+    async def produce(name: str) -> None:
+        async with channel.reserve() as slot:
+            await both.wait()
+            slot.put(name)
+
+    both = asyncio.Barrier(2)
+    producers = [start(produce(name)) for name in "ab"]
+    await settle()
+    assert await channel.get_many() == [0, 1]
+    async with asyncio.timeout(5):
+        await asyncio.wait(producers)
+    assert sorted(drain(channel)) == ["a", "b"]
+
+
 async def test_a_body_that_raises_gives_its_reservation_back():
     channel: Channel[str] = Channel(1)
     with pytest.raises(Boom):
@@ -612,7 +630,7 @@ async def test_put_many_keeps_its_turn_while_it_waits_for_bytes():
 
 
 async def test_put_many_waits_for_bytes_ahead_of_later_writers():
-    channel: Channel[bytes] = Channel(8, max_bytes=10)
+    channel: Channel[bytes] = Channel(2, max_bytes=10)
     channel.put_nowait(b"1234")
     channel.put_nowait(b"567890")
     many = start(channel.put_many(item for item in (b"12345678",)))
@@ -621,7 +639,8 @@ async def test_put_many_waits_for_bytes_ahead_of_later_writers():
     assert await channel.get() == b"1234"
     await settle()
     assert (many.done(), other.done()) == (False, False)
-    assert [await channel.get() for _ in range(3)] == [b"567890", b"12345678", b"a"]
+    async with asyncio.timeout(5):
+        assert [await channel.get() for _ in range(3)] == [b"567890", b"12345678", b"a"]
     await asyncio.wait([many, other])
 
 
@@ -806,6 +825,17 @@ async def test_one_heavy_item_goes_straight_on():
     assert writer.done()
 
 
+@pytest.mark.parametrize("options", [{}, {"max_bytes": 1_000}], ids=["items", "bytes"])
+async def test_the_room_of_a_single_item_that_goes_straight_on_is_free_at_once(options):
+    channel = filled(1, **options)
+    writer = start(channel.put("next"))
+    await settle()
+    hand = channel.grasp(1)
+    await settle()
+    assert writer.done()
+    assert (list(hand), drain(channel)) == ([0], ["next"])
+
+
 async def test_the_engine_may_begin_to_weigh_when_the_first_heavy_item_comes():
     channel = filled(8, 0)
     channel.put_nowait("no size")
@@ -943,6 +973,18 @@ async def test_the_reader_that_leaves_wakes_every_blocked_writer():
     assert channel.abandon() == [0]
     assert await asyncio.gather(*writers, return_exceptions=True) == [_any(ReaderGone)] * 3
     assert channel.abandon() == []
+
+
+@pytest.mark.parametrize("end", [Channel.abandon, Channel.shutdown])
+async def test_all_blocked_writers_are_woken_at_once_when_nobody_will_read(end):
+    """H5: not one after the other, a loop iteration each."""
+    channel = filled(1)
+    writers = [start(channel.put(number)) for number in range(50)]
+    await settle()
+    end(channel)
+    await settle(2)
+    assert all(writer.done() for writer in writers)
+    assert len(await asyncio.gather(*writers, return_exceptions=True)) == 50
 
 
 class _any:  # noqa: N801  # reads as a word in the comparisons

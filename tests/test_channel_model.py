@@ -24,6 +24,7 @@ FAST, THOROUGH = 120, 10_000
 THOROUGHLY = hypothesis.settings.default is not None and hypothesis.settings.default.max_examples > 1_000
 
 weights = st.integers(0, 7)
+steps = st.integers(0, 3)
 some_weights = st.lists(weights, max_size=3)
 
 
@@ -71,6 +72,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.batch: list[Item] = []
         self.hand: Iterator[Item] = iter(())
         self.hand_bytes = 0
+        self.released = True
         self.ended = self.refusing = self.gone = False
         self.failure: Boom | None = None
 
@@ -91,27 +93,33 @@ class ChannelMachine(RuleBasedStateMachine):
         self.loop.run_forever()
         self.look()
 
-    @rule(iterations=st.integers(1, 3))
     def step(self, iterations: int) -> None:
         for _ in range(iterations):
             self.iterate()
 
     @rule()
     def settle(self) -> None:
-        for _ in range(4 * len(self.operations) + 4):
-            self.iterate()
-        if not self.in_hand():
+        """Let everything run that can, and see that nobody waits who could go on."""
+        self.run_out()
+        while not (self.released or self.in_hand()):
             self.release()
-            for _ in range(4 * len(self.operations) + 4):
-                self.iterate()
+            self.run_out()
+        if self.released:
             self.look_for_sleeping_writers()
         self.look_for_sleeping_readers()
 
+    def run_out(self) -> None:
+        self.step(4 * len(self.operations) + 4)
+
     # --- starting and cancelling -------------------------------------------------------------------------------------
 
-    def begin(self, operation: Operation, body: Callable[[Operation], Coroutine[Any, Any, None]]) -> Operation:
+    def begin(
+        self, then: int, operation: Operation, body: Callable[[Operation], Coroutine[Any, Any, None]]
+    ) -> Operation:
+        """Start it in a task of its own, and let the loop run `then` times."""
         self.operations.append(operation)
         operation.task = self.loop.create_task(self.run(operation, body))
+        self.step(then)
         return operation
 
     async def run(self, operation: Operation, body: Callable[[Operation], Coroutine[Any, Any, None]]) -> None:
@@ -143,23 +151,24 @@ class ChannelMachine(RuleBasedStateMachine):
         return [Item(next(self.numbers), weight) for weight in sizes]
 
     @precondition(lambda self: self.pending())
-    @rule(which=st.integers(0, 1_000))
-    def cancel(self, which: int) -> None:
+    @rule(which=st.integers(0, 1_000), then=steps)
+    def cancel(self, which: int, then: int) -> None:
         pending = self.pending()
         pending[which % len(pending)].task.cancel()
+        self.step(then)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    @rule(weight=weights)
-    def put(self, weight: int) -> None:
+    @rule(weight=weights, then=steps)
+    def put(self, weight: int, then: int) -> None:
         async def body(operation: Operation) -> None:
             await self.channel.put(operation.items[0])
             self.writers_turns.append(operation.ticket)
 
-        self.begin(Operation("put", items=self.new_items([weight])), body)
+        self.begin(then, Operation("put", items=self.new_items([weight])), body)
 
-    @rule(sizes=some_weights, as_list=st.booleans())
-    def put_many(self, sizes: list[int], as_list: bool) -> None:
+    @rule(sizes=some_weights, as_list=st.booleans(), then=steps)
+    def put_many(self, sizes: list[int], as_list: bool, then: int) -> None:
         def pulled(operation: Operation) -> Iterator[Item]:
             self.writers_turns.append(operation.ticket)
             yield from operation.items
@@ -167,18 +176,18 @@ class ChannelMachine(RuleBasedStateMachine):
         async def body(operation: Operation) -> None:
             operation.result = await self.channel.put_many(operation.items if as_list else pulled(operation))
 
-        self.begin(Operation("put_many", items=self.new_items(sizes)), body)
+        self.begin(then, Operation("put_many", items=self.new_items(sizes)), body)
 
     @precondition(lambda self: self.max_bytes is None)
-    @rule(sizes=some_weights, limit=st.integers(1, 3))
-    def fill(self, sizes: list[int], limit: int) -> None:
+    @rule(sizes=some_weights, limit=st.integers(1, 3), then=steps)
+    def fill(self, sizes: list[int], limit: int, then: int) -> None:
         async def body(operation: Operation) -> None:
             await self.channel.wait_for_room()
             self.writers_turns.append(operation.ticket)
             operation.items = operation.items[: min(limit, self.channel.room())]
             operation.result = self.channel.fill(iter(operation.items), limit)
 
-        self.begin(Operation("fill", items=self.new_items(sizes)), body)
+        self.begin(then, Operation("fill", items=self.new_items(sizes)), body)
 
     @rule(weight=weights)
     def put_nowait(self, weight: int) -> None:
@@ -197,8 +206,8 @@ class ChannelMachine(RuleBasedStateMachine):
             self.writers_turns.append(next(self.tickets))
             assert self.channel._queue[-1] is item
 
-    @rule(nbytes=weights)
-    def reserve(self, nbytes: int) -> None:
+    @rule(nbytes=weights, then=steps)
+    def reserve(self, nbytes: int, then: int) -> None:
         async def body(operation: Operation) -> None:
             async with self.channel.reserve(nbytes) as slot:
                 self.writers_turns.append(operation.ticket)
@@ -208,7 +217,7 @@ class ChannelMachine(RuleBasedStateMachine):
                 finally:
                     operation.slot = None
 
-        self.begin(Operation("reserve", nbytes=nbytes), body)
+        self.begin(then, Operation("reserve", nbytes=nbytes), body)
 
     @precondition(lambda self: self.slots())
     @rule(which=st.integers(0, 1_000), weight=weights)
@@ -245,8 +254,8 @@ class ChannelMachine(RuleBasedStateMachine):
         operation.result = items
 
     @precondition(lambda self: not self.exclusive)
-    @rule(iterating=st.booleans())
-    def get(self, iterating: bool) -> None:
+    @rule(iterating=st.booleans(), then=steps)
+    def get(self, iterating: bool, then: int) -> None:
         async def body(operation: Operation) -> None:
             if iterating:
                 async for item in self.channel:
@@ -258,17 +267,17 @@ class ChannelMachine(RuleBasedStateMachine):
             else:
                 self.took(operation, [await self.channel.get()])
 
-        self.begin(Operation("get"), body)
+        self.begin(then, Operation("get"), body)
 
     @precondition(lambda self: not self.exclusive)
-    @rule(limit=st.one_of(st.none(), st.integers(1, 3)))
-    def get_many(self, limit: int | None) -> None:
+    @rule(limit=st.one_of(st.none(), st.integers(1, 3)), then=steps)
+    def get_many(self, limit: int | None, then: int) -> None:
         async def body(operation: Operation) -> None:
             items = await self.channel.get_many(limit)
             assert len(items) <= (limit or 100)
             self.took(operation, items)
 
-        self.begin(Operation("get_many"), body)
+        self.begin(then, Operation("get_many"), body)
 
     @precondition(lambda self: not self.exclusive)
     @rule()
@@ -288,8 +297,8 @@ class ChannelMachine(RuleBasedStateMachine):
             self.delivered.append(item)
 
     @precondition(lambda self: self.exclusive and not self.in_hand())
-    @rule(limit=st.integers(1, 4))
-    def grasp(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 4), then=steps)
+    def grasp(self, limit: int, then: int) -> None:
         if any(operation.kind == "grasp" for operation in self.pending()):
             return  # there is one exclusive reader
 
@@ -300,13 +309,14 @@ class ChannelMachine(RuleBasedStateMachine):
                 assert self.ended
                 return
             self.hand = self.channel.grasp(limit)
+            self.released = False
             self.batch = queued[: len(queued) - len(self.channel._queue)]
             assert 1 <= len(self.batch) <= limit
             heavy = self.max_bytes is not None and len(self.batch) > 1
             self.hand_bytes = sum(item.weight for item in self.batch) if heavy else 0
             self.consume_one()
 
-        self.begin(Operation("grasp"), body)
+        self.begin(then, Operation("grasp"), body)
 
     def consume_one(self) -> None:
         item = next(self.hand)
@@ -326,11 +336,16 @@ class ChannelMachine(RuleBasedStateMachine):
     def release(self) -> None:
         self.channel.release()
         self.hand_bytes = 0
+        self.released = True
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
-    @rule(how=st.sampled_from(["close", "fail", "abandon", "shutdown", "shutdown at once"]), really=st.integers(0, 2))
-    def end(self, how: str, really: int) -> None:
+    @rule(
+        how=st.sampled_from(["close", "fail", "abandon", "shutdown", "shutdown at once"]),
+        really=st.integers(0, 2),
+        then=steps,
+    )
+    def end(self, how: str, really: int, then: int) -> None:
         """End it, but in one of three cases only: an open channel has more to show."""
         if really:
             return
@@ -343,6 +358,7 @@ class ChannelMachine(RuleBasedStateMachine):
         else:
             self.shutdown(immediate=how == "shutdown at once")
         self.ended = True
+        self.step(then)
 
     def fail(self) -> None:
         failure = Boom()
@@ -356,6 +372,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.discarded += expected
         self.batch = []
         self.hand_bytes = 0
+        self.released = True
         self.refusing = self.gone = True
 
     def shutdown(self, *, immediate: bool) -> None:
@@ -472,6 +489,7 @@ class ChannelMachine(RuleBasedStateMachine):
             assert not over, "a reader sleeps after the end"
 
     def teardown(self) -> None:
+        self.settle()
         for operation in self.pending():
             operation.task.cancel()
         for _ in range(4):

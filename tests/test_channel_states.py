@@ -435,8 +435,6 @@ LOOKS = {"task_done", "join", "stats", "qsize", "room", "held", "empty", "full",
 FOR_THE_ENGINE = {
     *("closing", "failure", "fill", "grasp", "in_hand", "limit_bytes", "note_dropped", "note_peak", "put_reserved"),
     *("release", "unreserve", "wait_for_items", "wait_for_room", "wake", "weighs", "over", "low_water"),
-    *("queue_to_read", "leave_reading", "queue_to_write", "leave_writing"),
-    *("leave_reading", "leave_writing", "low_water", "over", "queue_to_read", "queue_to_write"),
 }
 
 

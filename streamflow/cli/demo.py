@@ -45,8 +45,8 @@ COLUMN = "processed_at"
 ROWS = 50_000
 _UNIT = 64 * 1024  # bytes of which --slow says how long they take
 _SLOW = 0.2  # seconds: with 50,000 rows about 6 seconds in all
-_BLOCK = 64 * 1024  # small blocks and channels, so that the channels can be seen filling up
-_MAX_BYTES = 128 * 1024
+_SHOWN = (64 * 1024, 128 * 1024)  # bytes of a block and of a channel at a slow target: small, so that they can be seen
+_FAST = (256 * 1024, 1024 * 1024)
 _REPORT_WIDTH = 110
 
 
@@ -106,8 +106,9 @@ async def _made(path: Path, rows: int, output: Output) -> str:
 
 def _job(source: str, target: str, options: Options) -> Pipeline[Written]:
     unzip = [gzip.decompress()] if source.endswith(".gz") else []
+    block, max_bytes = _SHOWN if options.pace else _FAST
     return Pipeline(
-        replace(objects.read(source, block=_BLOCK), name=f"objects.read({redact(source)})"),
+        replace(objects.read(source, block=block), name=f"objects.read({redact(source)})"),
         *unzip,
         csv.parse(),
         add_timestamp(options.breaks),
@@ -115,7 +116,7 @@ def _job(source: str, target: str, options: Options) -> Pipeline[Written]:
         gzip.compress(),
         replace(slowed(objects.write(target), options.pace), name=f"objects.write({redact(target)})"),
         name="demo",
-        max_bytes=_MAX_BYTES,
+        max_bytes=max_bytes,
     )
 
 

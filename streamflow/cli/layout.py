@@ -57,7 +57,7 @@ def flow(parts: Iterable[str], width: int, indent: str = "") -> list[str]:
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
     """Break a text at spaces into lines of at most `width`; further lines are indented."""
-    return textwrap.wrap(text, max(width, len(indent) + 8), subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.wrap(text, max(width, len(indent) + 7), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def table(rows: Sequence[Sequence[str]], width: int, *, left: frozenset[int] = frozenset({0})) -> list[str]:

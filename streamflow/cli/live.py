@@ -126,8 +126,9 @@ class PanelView:
         self._console = Console(file=output.stream, force_terminal=True, color_system=colours)  # type: ignore[arg-type]
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._text: Any = Text
+        self._output = output
         self._expected = expected
-        self._signs = ("█", "░") if output.can_show("█░…") else ("#", "-")
+        self._signs = ("█", "░") if output.can_show("█░") else ("#", "-")
 
     def show(self, stats: RunStats) -> None:
         """Draw it over the one before."""
@@ -137,11 +138,12 @@ class PanelView:
 
     def close(self) -> None:
         """Remove the panel and show the cursor again."""
+        self._live.update(self._text(""))  # drawn once more before it goes, and in full, however low the terminal is
         self._live.stop()
 
     def _drawn(self, lines: list[Line]) -> Any:
         text = self._text(no_wrap=True, overflow="crop")
         for line in lines:
-            text.append(line.text + "\n", _STYLES.get(line.state, ""))
+            text.append(self._output.shown(line.text) + "\n", _STYLES.get(line.state, ""))
         text.rstrip()
         return text

@@ -59,12 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     Example: `main(["demo", "--rows", "1000", "--slow", "0"])`. `argv` defaults to the process's own arguments.
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parsed(argv)
     except SystemExit as leaving:  # argparse has said why
-        return leaving.code if isinstance(leaving.code, int) else USAGE
+        return cast("int", leaving.code)
     output = Output()
     code: int = arguments.act(arguments, output)
     return _told_all(code, output)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments, or leave as argparse does: a message on standard error and `SystemExit`."""
+    arguments = (parser := _parser()).parse_args(argv)
+    if "act" not in arguments:
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
+    if arguments.act is _demo and arguments.source and arguments.rows:
+        parser.error("--rows makes orders, --source reads your own: give one of them")
+    if arguments.act is _demo and arguments.source and arguments.source == arguments.target:
+        parser.error("--source and --target are the same object")
+    return arguments
 
 
 def _told_all(code: int, output: Output) -> int:
@@ -81,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Streaming for asyncio that cannot lose data: see it work, see what is installed.",
     )
     parser.add_argument("--version", action="version", version=f"streamflow {version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_demo(
         commands.add_parser(
             "demo",
@@ -118,27 +131,30 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--break", type=_at_least_one, metavar="ROW", dest="breaks", help="break the job on purpose at this row"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.set_defaults(act=_demo, parser=parser)
+    parser.set_defaults(act=_demo)
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text.replace("_", "").replace(",", ""))
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of rows: at least 1")
-    return number
+    digits = text.replace("_", "").replace(",", "")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows: a whole number of at least 1")
+    return int(digits)
 
 
 def _pace(text: str) -> float:
-    pace = float(text)
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = -1
     if not 0 <= pace < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds: 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: 0 or more")
     return pace
 
 
 def _url(text: str) -> str:
     """Take a URL as it is, and a path as the URL of that file."""
     if "://" not in text:
-        return Path(text).absolute().as_uri()
+        return Path(text).resolve().as_uri()
     try:
         urls.parse(text)
     except UsageError as error:
@@ -158,10 +174,6 @@ def _version(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _demo(arguments: argparse.Namespace, output: Output) -> int:
-    if arguments.source and arguments.rows:
-        arguments.parser.error("--rows makes orders, --source reads your own: give one of them")
-    if arguments.source and arguments.source == arguments.target:
-        arguments.parser.error("--source and --target are the same object")
     options = Options(arguments.rows or ROWS, arguments.source, arguments.target, arguments.slow, arguments.breaks)
     try:
         return OK if run(demo(options, output)) else FAILED

@@ -43,22 +43,21 @@ class Output:
         """Whether lines can be drawn over: a terminal that is not a dumb one."""
         return self.stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
+    def shown(self, text: str) -> str:
+        """Return the text with what the encoding lacks replaced."""
+        encoding = self.stream.encoding or "ascii"
+        return text.encode(encoding, "replace").decode(encoding)
+
     def can_show(self, text: str) -> bool:
         """Whether the encoding has these characters."""
-        try:
-            text.encode(self.stream.encoding or "ascii")
-        except (UnicodeError, LookupError):
-            return False
-        return True
+        return self.shown(text) == text
 
     def write(self, lines: Iterable[str]) -> None:
         """Write lines, at once. After a failure: nothing."""
         if self.failure is not None:
             return
-        encoding = self.stream.encoding or "ascii"
-        text = "".join(f"{line}\n" for line in lines).encode(encoding, "replace").decode(encoding)
         try:
-            self.stream.write(text)
+            self.stream.write(self.shown("".join(f"{line}\n" for line in lines)))
             self.stream.flush()
         except OSError as error:
             self.fail(error)

@@ -84,8 +84,10 @@ def _difference(number: int, old: list[str] | None, new: list[str] | None, added
         return f"{where} is missing in the result"
     if old is None:
         return f"{where} of the result is not in the source"
+    if len(new) != len(old) + 1:
+        return f"{where} has {len(new)} fields, not {len(old) + 1}"
     if new[:-1] != old:
-        return f"{where} differs: {old!r:.200} became {new!r:.200}"
+        return f"{where} differs: {old!r:.200} became {new[:-1]!r:.200}"
     if (new[-1] != added) if not number else not new[-1]:
         return f"{where} has {new[-1]!r:.50} in the column {added}"
     return None

@@ -9,7 +9,7 @@ the neighbouring edge wherever a stage emits exactly one item for each. Only whe
 many have passed.
 
 How it knows that the input really ended: a `StopIteration` that escapes from a user's function looks to `map` like the
-end of its input, and rows would be lost silently (H36). So behind the input stands a `_Brink` that notes when it is
+end of its input, and rows would be lost silently (H36). So behind the input stands a `Brink` that notes when it is
 reached; a chain that ends before is an error.
 """
 
@@ -25,7 +25,7 @@ from streamflow.errors import StageError
 from streamflow.stages import Stage
 from streamflow.types import Transform
 
-__all__ = ["Chain", "Stretches"]
+__all__ = ["Brink", "Chain"]
 
 _MANY = (1 << 63) - 1
 
@@ -48,30 +48,23 @@ class _Tally:
         return _MANY - length_hint(self._ones)
 
 
-class _Brink:
-    """The end of a stretch of input: an empty iterator that notes when it is asked."""
+class Brink:
+    """The end of a stretch of input: an empty iterator that tells whether it was asked.
 
-    reached = False
+    It is made of C parts, as `_Tally` is: to learn that nothing passes the filter, the one `None` must have been taken.
+    """
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    __slots__ = ("_mark", "items")
 
-    def __next__(self) -> Any:
-        self.reached = True
-        raise StopIteration
+    def __init__(self) -> None:
+        """Nobody has asked."""
+        self._mark = itertools.repeat(None, 1)
+        self.items: Iterator[Any] = filter(None, self._mark)
 
-
-class Stretches:
-    """A synchronous source in stretches, so that even a chain that drops everything gives the other tasks a turn."""
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        """Take from `items`."""
-        self._brink = _Brink()
-        self._items = itertools.chain(items, self._brink)
-
-    def next(self, size: int) -> Iterator[Any] | None:
-        """Return the next `size` items, lazily; `None` when the source has ended."""
-        return None if self._brink.reached else itertools.islice(self._items, size)
+    @property
+    def reached(self) -> bool:
+        """Whether it was asked for an item."""
+        return not length_hint(self._mark)
 
 
 class Chain:
@@ -92,7 +85,7 @@ class Chain:
             if group not in known:
                 self._tallies[edge] = _Tally()
                 known.add(group)
-        self._brink = _Brink()
+        self._brink = Brink()
         self._passing = False
         self._steps: list[Callable[[Iterator[Any]], Iterator[Any]]] = []
         self._begins: list[int] = []
@@ -116,12 +109,12 @@ class Chain:
 
     def over(self, hand: Iterator[Any]) -> Iterator[Any]:
         """Return the chain over a stretch of input."""
-        self._brink = brink = _Brink()
-        return self._wrap(itertools.chain(hand, brink), 0)
+        self._brink = brink = Brink()
+        return self._wrap(itertools.chain(hand, brink.items), 0)
 
     def _wrap(self, items: Iterator[Any], first: int) -> Iterator[Any]:
         passing = True
-        for step in self._steps[self._begins[first] :]:
+        for step in self._steps[self._begins[first] :] if first else self._steps:
             items = step(items)
             passing = passing and type(items) in _PASSING
         self._passing = passing

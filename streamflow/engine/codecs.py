@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
@@ -30,10 +31,12 @@ from streamflow.limits import byte_size
 from streamflow.stages import Stage
 from streamflow.types import Codec
 
-__all__ = ["codec_stage"]
+__all__ = ["codec_stage", "parallel_stage"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+_Run: TypeAlias = Callable[..., Iterator[B]]
 
 HELPING = 1 << 20
 """Bytes of output taken from the thread at once, about."""
@@ -76,11 +79,30 @@ def codec_stage(
         )
 
     function = _gathered if gather else _prompt
-    body = partial(function, make, name, thread_above, gather)
+    body = partial(function, make, run, name, thread_above, gather)
     return Stage(body, name=name, callable=run, drops=drops, threads=1, holds=holds + 2 * (gather or HELPING))
 
 
-def _named(name: str) -> Callable[..., Iterator[Any]]:
+def parallel_stage(
+    make: Callable[[], Codec[A, Callable[[], B]]], *, name: str, threads: int, holds: int = 0
+) -> Stage[A, B]:
+    """Make a stage of a codec that emits calls instead of results: they are made in threads, the results go out in order.
+
+    Example: `parallel_stage(ParallelCompressor, name="gzip.compress", threads=4)`.
+
+    Args:
+        make: returns a fresh codec; called once per run.
+        name: shown in plans, reports, errors and tracebacks.
+        threads: how many; at most twice as many calls are under way or wait to be handed on.
+        holds: bytes that the codec and its calls hold at most, for `explain()`.
+
+    Errors and cancellation: as for `codec_stage`. An error surfaces when its turn comes.
+    """
+    run = _named(name)
+    return Stage(partial(_parallel, make, run, name, threads), name=name, callable=run, threads=threads, holds=holds)
+
+
+def _named(name: str) -> _Run[Any]:
     """Return a function that runs one step of a codec and shows in tracebacks under the stage's name.
 
     By that frame the engine knows which of several fused stages has failed.
@@ -99,7 +121,7 @@ class _CodecTransform(Generic[A, B]):
 
     done = False
 
-    def __init__(self, codec: Codec[A, B], run: Callable[..., Iterator[B]]) -> None:
+    def __init__(self, codec: Codec[A, B], run: _Run[B]) -> None:
         self._codec = codec
         self._run = run
 
@@ -111,13 +133,13 @@ class _CodecTransform(Generic[A, B]):
 
 
 async def _prompt(
-    make: Callable[[], Codec[A, B]], name: str, above: int, _gather: int, items: AsyncIterable[A]
+    make: Callable[[], Codec[A, B]], run: _Run[B], name: str, above: int, _gather: int, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Answer each item before the next one is taken; big ones in the thread, helping by helping."""
     codec = make()
     async with Worker(name) as worker:
         async for item in items:
-            work = iter(codec.feed(item))
+            work = run(codec.feed, item)
             more = (byte_size(item) or 0) >= above
             while more:
                 helping, more = await worker.call(_helping, work)
@@ -125,7 +147,7 @@ async def _prompt(
                     yield out
             for out in work:
                 yield out
-        for out in codec.finish():
+        for out in run(codec.finish):
             yield out
 
 
@@ -142,7 +164,7 @@ def _helping(work: Iterator[B]) -> tuple[list[B], bool]:
 
 
 async def _gathered(
-    make: Callable[[], Codec[A, B]], name: str, above: int, gather: int, items: AsyncIterable[A]
+    make: Callable[[], Codec[A, B]], run: _Run[B], name: str, above: int, gather: int, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Collect one block while the thread works on the one before."""
     codec, worker = make(), Worker(name)
@@ -158,23 +180,52 @@ async def _gathered(
                     yield out
                 running = None
             if size >= gather:
-                running = asyncio.create_task(worker.call(_fed, codec, block), name=f"streamflow: {name}: thread")
+                running = asyncio.create_task(worker.call(_fed, codec, run, block), name=f"streamflow: {name}: thread")
                 block, size, threaded = [], 0, True
         if running is not None:
             for out in await running:
                 yield out
-        for out in await worker.call(_ended, codec, block) if threaded or size >= above else _ended(codec, block):
+        heavy = threaded or size >= above
+        for out in await worker.call(_ended, codec, run, block) if heavy else _ended(codec, run, block):
             yield out
     finally:
-        await finish(_settled(running, worker))
+        await finish(_settled([running] if running else [], [worker]))
 
 
-def _fed(codec: Codec[A, B], block: list[A]) -> list[B]:
-    return [out for item in block for out in codec.feed(item)]
+async def _parallel(
+    make: Callable[[], Codec[A, Callable[[], B]]],
+    run: _Run[Callable[[], B]],
+    name: str,
+    threads: int,
+    items: AsyncIterable[A],
+) -> AsyncGenerator[B, None]:
+    """Keep the threads busy with the codec's calls; hand their results on in order."""
+    codec = make()
+    workers = [Worker(f"{name}-{number}") for number in range(threads)]
+    turn = itertools.cycle(workers)
+    flying: deque[asyncio.Task[B]] = deque()
+    try:
+        async for item in items:
+            for call in run(codec.feed, item):
+                flying.append(asyncio.create_task(next(turn).call(call), name=f"streamflow: {name}: thread"))
+                while flying and (flying[0].done() or len(flying) >= 2 * threads):
+                    yield await flying[0]
+                    flying.popleft()
+        for call in run(codec.finish):
+            flying.append(asyncio.create_task(next(turn).call(call), name=f"streamflow: {name}: thread"))
+        while flying:
+            yield await flying[0]
+            flying.popleft()
+    finally:
+        await finish(_settled(flying, workers))
 
 
-def _ended(codec: Codec[A, B], block: list[A]) -> list[B]:
-    return [*_fed(codec, block), *codec.finish()]
+def _fed(codec: Codec[A, B], run: _Run[B], block: list[A]) -> list[B]:
+    return [out for item in block for out in run(codec.feed, item)]
+
+
+def _ended(codec: Codec[A, B], run: _Run[B], block: list[A]) -> list[B]:
+    return [*_fed(codec, run, block), *run(codec.finish)]
 
 
 def _frozen(item: A) -> A:
@@ -182,11 +233,12 @@ def _frozen(item: A) -> A:
     return cast("A", bytes(item)) if isinstance(item, bytearray | memoryview) else item
 
 
-async def _settled(running: asyncio.Task[Any] | None, worker: Worker) -> None:
-    """Let the thread's last call end, and end the thread."""
-    if running is not None:
-        await asyncio.wait((running,))
-        if not running.cancelled():
+async def _settled(running: Iterable[asyncio.Task[Any]], workers: Iterable[Worker]) -> None:
+    """Let the threads' last calls end, and end the threads."""
+    for task in running:
+        await asyncio.wait((task,))
+        if not task.cancelled():
             # Looked at, so that the loop does not report it: the stage ends by an error of its own already.
-            running.exception()
-    await worker.close()
+            task.exception()
+    for worker in workers:
+        await worker.close()

@@ -12,6 +12,8 @@ a task switch costs as much as some twenty items. What need not wait is plain ca
 are coroutines.
 """
 
+# ruff: noqa: SLF001  # the hot loops look into the channel: a call for each question would cost more than the answers
+
 from __future__ import annotations
 
 import asyncio
@@ -54,6 +56,7 @@ class Reader(Generic[T]):
         self.raised: BaseException | None = None
         self.exhausted = False
         self._half = max(1, channel.maxsize // 2)
+        self._since = 0.0
         self._items = self._each()
         self._batches = self._each_batch()
 
@@ -66,9 +69,9 @@ class Reader(Generic[T]):
         return await self._items.__anext__()
 
     async def _each(self) -> AsyncGenerator[T, None]:
-        channel, half = self.channel, self._half
-        putters = channel._putters  # noqa: SLF001  # the hot loop
-        while (hand := self.take(channel.maxsize) or await self.next_hand(channel.maxsize)) is not None:
+        channel, half, all_of_it = self.channel, self._half, self.channel.maxsize
+        putters = channel._putters
+        while (hand := self.take(all_of_it) or await self.wait_hand(all_of_it)) is not None:
             for item in islice(hand, half):
                 yield item
             if putters:
@@ -81,7 +84,7 @@ class Reader(Generic[T]):
         return self._batches
 
     async def _each_batch(self) -> AsyncGenerator[list[T], None]:
-        while (hand := self.take(self._half) or await self.next_hand(self._half)) is not None:
+        while (hand := await self.next_hand()) is not None:
             yield list(hand)
 
     async def get(self) -> T:
@@ -112,36 +115,62 @@ class Reader(Generic[T]):
     def take(self, limit: int) -> Iterator[T] | None:
         """Return what is there, up to `limit` items, as a batch in hand; `None` where `next_hand` has to say more."""
         channel, budget = self.channel, self.budget
-        hand = channel._hand  # noqa: SLF001  # the hot path: once for each batch, and some batches are small
+        hand = channel._hand
         if length_hint(hand):
             return hand  # the stage left its iteration and takes it up in another way
-        if budget.left <= 0 or not channel._queue:  # noqa: SLF001
+        if budget.left <= 0 or not channel._queue:
             return None
         size = budget.size
         hand = channel.grasp(limit if limit < size else size)
         budget.left -= length_hint(hand)
         return hand
 
-    async def next_hand(self, limit: int | None = None) -> Iterator[T] | None:
-        """Return what is there, up to `limit` items, as a batch in hand, after waiting for one; `None` at the end.
+    async def next_hand(self) -> Iterator[T] | None:
+        """Return what is there, up to half the capacity, as a batch in hand, after waiting for one; `None` at the end.
 
-        `limit` is half the capacity if not given. Raises the failure above. Cancellation: nothing was taken.
+        Raises the failure above. Cancellation: nothing was taken.
         """
-        channel, budget = self.channel, self.budget
-        while not channel.held():
-            if channel.over:
+        return self.take(self._half) or await self.wait_hand(self._half)
+
+    async def wait_hand(self, limit: int) -> Iterator[T] | None:
+        """Go on where `take` gave `None`: wait for a batch, or for a turn. `None` at the end. Raises the failure above."""
+        channel = self.channel
+        while True:
+            if channel._queue:
+                await self._pause()
+            elif channel._ended and channel.over:
                 return self._end()
+            else:
+                waiter = self._line_up()
+                try:
+                    await waiter
+                finally:
+                    self._step_out(waiter)
+            if (hand := self.take(limit)) is not None:
+                return hand
+
+    async def _pause(self) -> None:
+        if self.budget.look():
+            self.channel.release()
+            await self.budget.pause()
+
+    def _line_up(self) -> asyncio.Future[None]:
+        """Begin to wait: the future is done when there may be items, or the end."""
+        channel = self.channel
+        if channel._putters or channel._hand_bytes:
             channel.release()
-            since = budget.rest()
-            waiter = channel.queue_to_read()
-            try:
-                await waiter
-            finally:
-                channel.leave_reading(waiter, budget.renew(since))
-        if budget.left <= 0 and budget.look():
-            channel.release()
-            await budget.pause()
-        return self.take(limit or self._half)
+        self._since = self.budget.rest()
+        waiter: asyncio.Future[None] = (channel._loop or channel._get_loop()).create_future()
+        channel._getters.append(waiter)
+        return waiter
+
+    def _step_out(self, waiter: asyncio.Future[None]) -> None:
+        """End the wait, whatever ended it."""
+        channel = self.channel
+        channel._waited_for_items += self.budget.renew(self._since)
+        channel._getters.remove(waiter)
+        if channel._getters:
+            channel.wake()
 
     def _end(self) -> None:
         error = self.channel.failure
@@ -171,15 +200,18 @@ class Writer(Generic[T]):
         self._max_bytes = max_bytes
         self._weightless: set[type[Any]] = set()
         self._spilled: deque[T] = deque()
+        self._since = 0.0
         channel.low_water(max(1, channel.maxsize // 2))
 
     def _ready(self) -> int:
         """Return how many items may be put before the next look, without waiting; 0 or less: see `_more`."""
-        channel, budget = self.channel, self._budget
-        if channel.closing or channel.weighs:
+        channel, left = self.channel, self._budget.left
+        if left <= 0 or channel._ended or channel._size is not None:
             return 0
-        room, left = channel.room(), budget.left
-        return room if room < left else left
+        room = channel._capacity - len(channel._queue) - length_hint(channel._hand) - channel._reserved
+        if room > left:
+            return left
+        return room if room > 0 else 0
 
     async def _more(self) -> int:
         """Look at the clock, give the other tasks a turn or wait for room; 0 means that nobody reads any more.
@@ -187,14 +219,35 @@ class Writer(Generic[T]):
         While it waits the segment is *parked*: its generator stands at a `yield`, so it can be closed without a cancel.
         """
         channel, budget = self.channel, self._budget
-        while not channel.closing:
+        while not channel._ended:
             if budget.left <= 0 and budget.look():
                 await self._give_turn()
             elif (room := channel.room()) > 0:
                 return room if room < budget.left else budget.left
             else:
-                await self._wait()
+                waiter = self._line_up()
+                try:
+                    await waiter
+                finally:
+                    self._step_out(waiter)
         return 0
+
+    def _line_up(self) -> asyncio.Future[None]:
+        """Begin to wait: the future is done when there may be room, or nobody reads any more."""
+        channel = self.channel
+        self._lighten()
+        self.parked = True
+        channel._drains += 1
+        self._since = self._budget.rest()
+        waiter: asyncio.Future[None] = (channel._loop or channel._get_loop()).create_future()
+        channel._putters.append(waiter)
+        return waiter
+
+    def _step_out(self, waiter: asyncio.Future[None]) -> None:
+        """End the wait, whatever ended it."""
+        self.parked = False
+        self.channel._waited_for_room += self._budget.renew(self._since)
+        self.channel._putters.remove(waiter)
 
     async def _give_turn(self) -> None:
         self._lighten()
@@ -204,57 +257,49 @@ class Writer(Generic[T]):
         finally:
             self.parked = False
 
-    async def _wait(self) -> None:
-        self._lighten()
-        channel, budget = self.channel, self._budget
-        since = budget.rest()
-        waiter = channel.queue_to_write()
-        self.parked = True
-        try:
-            await waiter
-        finally:
-            self.parked = False
-            channel.leave_writing(waiter, budget.renew(since))
-
     def _lighten(self) -> None:
         if self.input is not None:
             self.input.release()
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
         """Put every item of an async iterator; return whether it came to its end (else the reader has gone)."""
-        queue = self.channel._queue  # noqa: SLF001  # the hot loop: one append per item
-        getters = self.channel._getters  # noqa: SLF001
-        weightless = self._weightless
+        queue, getters, weightless = self.channel._queue, self.channel._getters, self._weightless
+        told: asyncio.Future[None] | None = None
+        known: type[Any] | None = None
         left = 0
         async for item in items:
-            if type(item) not in weightless and self._has_bytes(item):
-                if not await self._put_weighed(item):
-                    return False
-                left = 0
-                continue
+            if type(item) is not known:
+                if type(item) not in weightless and self._has_bytes(item):
+                    known, left = None, 0
+                    if not await self._put_weighed(item):
+                        return False
+                    continue
+                known = type(item)
             if left <= 0:
-                left = self._ready()
-                if left <= 0 and (left := await self._more()) <= 0:
+                left = self._ready() or await self._more()
+                if not left:
                     self.channel.note_dropped()
                     return False
                 self._budget.left -= left
             queue.append(item)
             left -= 1
-            if getters and not getters[0].done():
-                getters[0].set_result(None)
+            if getters and (reader := getters[0]) is not told:
+                told = reader
+                if not reader.done():
+                    reader.set_result(None)
         return True
 
     def put_now(self, items: Iterator[T]) -> bool:
         """Put items of an iterator while that needs no wait; return whether it is exhausted, else see `pour`."""
         room = self._ready()
-        return room > 0 and self._fill(items, room)
+        return bool(room) and self._fill(items, room)
 
     async def pour(self, items: Iterator[T]) -> bool:
         """Put every item of an iterator, at C speed and in timed batches; return as `pump`."""
         channel = self.channel
         while not channel.weighs:
             room = await self._more()
-            if room <= 0:
+            if not room:
                 return False
             if self._fill(items, room):
                 return True
@@ -262,8 +307,7 @@ class Writer(Generic[T]):
 
     def _fill(self, items: Iterator[T], room: int) -> bool:
         """Put up to `room` items; return whether the iterator is exhausted."""
-        queue = self.channel._queue  # noqa: SLF001  # the hot loop: one extend per batch
-        weightless = self._weightless
+        queue, weightless = self.channel._queue, self._weightless
         before = len(queue)
         if not weightless:  # nothing is known of these items yet: the first one tells whether they are weighed
             room = 1
@@ -274,9 +318,9 @@ class Writer(Generic[T]):
             self._learn(added)
             if self.channel.weighs:
                 return False
-        getters = self.channel._getters  # noqa: SLF001
-        if getters and not getters[0].done():
-            self.channel.wake()
+        getters = self.channel._getters
+        if added and getters and not getters[0].done():
+            getters[0].set_result(None)
         return added < room
 
     def _has_bytes(self, item: T) -> bool:
@@ -291,7 +335,7 @@ class Writer(Generic[T]):
 
     def _learn(self, added: int) -> None:
         """Types not seen before came in: take the batch back, and put it again unless its items must be weighed."""
-        queue, weightless = self.channel._queue, self._weightless  # noqa: SLF001
+        queue, weightless = self.channel._queue, self._weightless
         batch = deque(queue.pop() for _ in range(added))
         batch.reverse()
         if any(type(item) not in weightless and self._has_bytes(item) for item in batch):

@@ -17,14 +17,17 @@ from time import perf_counter
 from typing import Any
 
 from streamflow.engine.budget import Budget
-from streamflow.engine.chain import Chain, Stretches
+from streamflow.engine.chain import Chain
 from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import Part, SegmentPlan
+from streamflow.engine.stretches import Stretches
 from streamflow.errors import StageCancelled
 from streamflow.stages import NeedsAwait, Stage, resumed
 from streamflow.types import Transform
 
 __all__ = ["Segment"]
+
+Feed = Reader[Any] | Stretches[Any]
 
 
 class Segment:
@@ -47,7 +50,6 @@ class Segment:
         self.started_at = 0.0
         self.ended_at = 0.0
         self.chain: Chain | None = None
-        self._stretches: Stretches | None = None
         if writer is not None and reader is not None and plan.fused:
             writer.input = reader.channel
 
@@ -127,52 +129,41 @@ class Segment:
     # --- fused chains --------------------------------------------------------------------------------------------
 
     async def _run_chain(self) -> None:
-        assert self.writer is not None
         source = self.plan.source
-        self.chain = chain = Chain(self.plan.stages, from_source=source is not None)
+        self.chain = Chain(self.plan.stages, from_source=source is not None)
         opened = iter(source.open()) if source is not None else None  # type: ignore[arg-type]  # synchronous by plan
-        self._stretches = Stretches(opened) if opened is not None else None
+        feed = Stretches(opened, self.budget) if opened is not None else self.reader
+        assert feed is not None
         try:
-            while chain.done_at() is None and (hand := await self._next_hand()) is not None:
-                items = chain.over(hand)
-                if not self._carried(items, hand):
-                    if not await self.writer.pour(items):
-                        return
-                    chain.check_ended()
-            for tail in chain.tails():
-                if not await self.writer.pour(tail):
-                    return
+            await self._pass_on(self.chain, feed)
         except NeedsAwait as signal:
-            await self._run_awaiting(signal)
+            await self._run_awaiting(signal, feed)
         finally:
             if inspect.isgenerator(opened):
                 opened.close()
 
-    async def _next_hand(self) -> Iterator[Any] | None:
-        if self._stretches is not None:
-            if self.budget.look():
-                await self.budget.pause()
-            return self._stretches.next(self.budget.size)
-        assert self.reader is not None
-        limit = self.reader.channel.maxsize
-        return self.reader.take(limit) or await self.reader.next_hand(limit)
+    async def _pass_on(self, chain: Chain, feed: Feed) -> None:
+        writer, limit = self.writer, self.reader.channel.maxsize if self.reader is not None else 0
+        assert writer is not None
+        while chain.done_at() is None and (hand := feed.take(limit) or await feed.wait_hand(limit)) is not None:
+            items = chain.over(hand)
+            if writer.put_now(items):
+                chain.check_ended()
+            elif not chain.is_dry(hand) or writer.channel.weighs:
+                if not await writer.pour(items):
+                    return
+                chain.check_ended()
+        for tail in chain.tails():
+            if not await writer.pour(tail):
+                return
 
-    def _carried(self, items: Iterator[Any], hand: Iterator[Any]) -> bool:
-        """Put what the chain makes of a hand while that needs no wait; return whether that was all."""
-        assert self.writer is not None
-        assert self.chain is not None
-        if self.writer.put_now(items):
-            self.chain.check_ended()
-            return True
-        return self.chain.is_dry(hand) and not self.writer.channel.weighs
-
-    async def _run_awaiting(self, signal: NeedsAwait) -> None:
+    async def _run_awaiting(self, signal: NeedsAwait, feed: Feed) -> None:
         """Go on with async stages from the one whose callable turned out to return awaitables."""
         assert self.chain is not None
         at = next(index for index, transform in enumerate(self.chain.transforms) if transform is signal.transform)
         refit = self.plan.stages[at].refit
         assert refit is not None
-        generators = [rest := self._rest_before(at)]
+        generators = [rest := self._rest_before(at, feed)]
         generators.append(resumed(refit, signal, rest))
         for stage in self.plan.stages[at + 1 :]:
             generators.append(stage.function(generators[-1]))  # type: ignore[arg-type]  # library stages are generators
@@ -182,12 +173,12 @@ class Segment:
             for generator in reversed(generators):
                 await generator.aclose()
 
-    async def _rest_before(self, at: int) -> AsyncGenerator[Any, None]:
+    async def _rest_before(self, at: int, feed: Feed) -> AsyncGenerator[Any, None]:
         """What the transforms before `at` still give, after the stretch of input that the signal carries on with."""
         assert self.chain is not None
         before = self.chain.transforms[:at]
         has_more = True
-        while has_more and (hand := await self._next_hand()) is not None:
+        while has_more and (hand := await feed.next_hand()) is not None:
             for item in self.chain.prefix(hand, at):
                 yield item
             has_more = not any(transform.done for transform in before)

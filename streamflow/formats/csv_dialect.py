@@ -25,7 +25,9 @@ def resolve_dialect(dialect: AnyDialect, options: dict[str, Any]) -> Any:
     given = {name: value for name, value in options.items() if value is not None}
     try:
         # The csv module takes any object for a dialect and reads the attributes it happens to have.
-        if not (isinstance(dialect, str | csv.Dialect) or (isinstance(dialect, type) and issubclass(dialect, csv.Dialect))):
+        if not (
+            isinstance(dialect, str | csv.Dialect) or (isinstance(dialect, type) and issubclass(dialect, csv.Dialect))
+        ):
             raise TypeError("a dialect is a registered name or a csv.Dialect")
         return csv.reader((), dialect, **given).dialect
     except (csv.Error, TypeError, ValueError) as error:

@@ -22,15 +22,15 @@ whole process, so it is respected and never set here.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 from streamflow.errors import FormatError, LimitExceeded, TruncatedError
+from streamflow.formats.csv_lines import open_quote, split_lines
 
-__all__ = ["Batch", "Row", "RowReader", "open_quote", "split_lines"]
+__all__ = ["Batch", "Row", "RowReader"]
 
 Row: TypeAlias = list[Any]
 
@@ -139,19 +139,21 @@ class RowReader:
         rest = ""
         if batch is None:
             batch, rest = self._read_exactly(block)
-        self._note_open(block, rest, tail)
+        self._open = False
         self._held, self._size, self._bytes_bound = [], 0, 0
         self._hold(rest + tail)
+        if rest:
+            self._note_open(rest, tail, vain=len(rest) == len(block))
         if batch.error is None and self._is_too_long():
             batch.error = self._row_too_long(rest + tail, self._line)
         return batch
 
-    def _note_open(self, block: str, rest: str, tail: str) -> None:
-        self._vain = self._vain + 1 if rest and len(rest) == len(block) else 0
-        self._open = False  # so that holding the rest does not count its quotes
+    def _note_open(self, rest: str, tail: str, *, vain: bool) -> None:
+        """Note that the row which `rest` begins is open, and what could close it has not been seen before `tail`."""
+        self._open = True
         self._tried = len(rest)
-        self._quotes = tail.count(self._quote) if rest and self._quote else 0
-        self._open = bool(rest)
+        self._quotes = tail.count(self._quote) if self._quote else 0
+        self._vain = self._vain + 1 if vain else 0
 
     # --- the quick way -------------------------------------------------------------------------------------------
 
@@ -232,7 +234,9 @@ class RowReader:
         )
 
     def _row_too_long(self, text: str, start: int) -> LimitExceeded:
-        opened = open_quote(text, self._dialect)
+        # Only what any cut of the data has shown by now, so that the words are the same for every cut.
+        shown = text.encode("utf-8", "surrogatepass")[: self._max_row].decode("utf-8", "ignore")
+        opened = open_quote(shown, self._dialect)
         why = "" if opened is None else f", and the quote opened on line {start + opened} is not closed yet"
         return LimitExceeded(
             f"the row that starts on line {start} is longer than max_row_bytes={self._max_row}{why}. "
@@ -254,15 +258,6 @@ class RowReader:
             raise self._explain(error, split_lines(text), start) from None
 
 
-def split_lines(text: str) -> list[str]:
-    r"""Return the lines with their ends (`\n`, `\r\n` or `\r`), as a file opened with `newline=""` has them."""
-    lines = text.splitlines(keepends=True)
-    # str.splitlines ends lines at more than that (form feed, U+2028, ...). As many lines as newlines: it found none of those.
-    if len(lines) == text.count("\n"):
-        return lines
-    return list(io.StringIO(text, newline=""))
-
-
 def _byte_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
@@ -270,33 +265,3 @@ def _byte_length(text: str) -> int:
 def _until_more(lines: Iterable[str]) -> Iterator[str]:
     yield from lines
     raise _NeedMore
-
-
-def open_quote(text: str, dialect: Any) -> int | None:
-    """Return on which line (0 is the first) of an unfinished row the quote opened that is still open; `None` if none is.
-
-    How: the row is read to its end once as it is and once with a quote in a line behind it. If the reader takes that
-    line and it makes no difference, then it closed something.
-    """
-    if dialect.quoting == csv.QUOTE_NONE or not dialect.quotechar:
-        return None
-    text = text if text.endswith(("\n", "\r")) else text + "\n"
-    lines = split_lines(text)
-    reader = _lenient(lines, dialect)
-    closer = _lenient([*lines, dialect.quotechar], dialect)
-    try:
-        row, closed = next(reader), next(closer)
-    except csv.Error:
-        # A field beyond the process's limit: look at the lines before it grew so long.
-        return open_quote("".join(lines[: reader.line_num - 1]), dialect) if reader.line_num > 1 else None
-    if closer.line_num == len(lines) or row != closed:
-        return None
-    return _line_ends(text) - _line_ends(row[-1])
-
-
-def _lenient(lines: list[str], dialect: Any) -> Any:
-    return csv.reader(lines, dialect, strict=False, quoting=csv.QUOTE_MINIMAL)
-
-
-def _line_ends(text: str) -> int:
-    return sum(line.endswith(("\n", "\r")) for line in split_lines(text))

@@ -14,17 +14,17 @@ from __future__ import annotations
 import csv
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from operator import itemgetter
 from typing import Any, Literal
 
 from streamflow.errors import FormatError, UsageError
+from streamflow.formats.csv_columns import Columns, is_mapping
 from streamflow.formats.csv_parser import Header, check_names
 from streamflow.formats.text import Encoder
 from streamflow.limits import check_capacity
 
-__all__ = ["Formatter", "escaped"]
+__all__ = ["Formatter"]
 
 STRETCH = 256
 
@@ -59,9 +59,9 @@ class Formatter:
         self._header = header is not False
         self._encoder = Encoder(encoding, errors)
         self._block = block_bytes
-        self._columns_for = partial(_Columns, extra=extra, missing=missing, escape=escape_formulas)
-        self._columns: _Columns | None = None
-        # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters together.
+        self._columns_for = partial(Columns, extra=extra, missing=missing, escape=escape_formulas)
+        self._columns: Columns | None = None
+        # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters.
         self._lines: list[str] = []
         self._counted = 0
         self._size = 0
@@ -81,7 +81,7 @@ class Formatter:
         return self.take(None)
 
     def take(self, rows: list[Any] | None) -> Iterator[bytes]:
-        """Write rows (`None`: there are no more) and yield the blocks that are full. All errors of the stage come from here."""
+        """Write rows (`None`: there are no more); yield the blocks that are full. All errors of the stage come from here."""
         if rows is None:
             yield from self._last_block()
             return
@@ -104,22 +104,22 @@ class Formatter:
                 return None
         except FormatError as error:
             return error
-        except Exception:  # noqa: BLE001  # whatever it was happens again below, where the row is known
+        except Exception:  # noqa: BLE001, S110  # whatever it was happens again below, where the row is known
             pass
         written = len(self._lines) - before
         self._number += written
         return self._write_singly(rows[written:])
 
-    def _begin(self, row: Any) -> _Columns:
+    def _begin(self, row: Any) -> Columns:
         """Learn from the first row what rows are; write the header."""
-        if _is_mapping(row):
+        if is_mapping(row):
             self._names = self._names or check_names(tuple(row.keys()), "row 1: ")
         elif self._header and self._names is None:
             raise FormatError(
                 f"row 1 is a {type(row).__name__}, which has no names for the header. "
                 f"Write header=[...] with the names, header=False, or make the rows dictionaries"
             )
-        self._columns = self._columns_for(self._names, _is_mapping(row))
+        self._columns = self._columns_for(self._names, is_mapping(row))
         self._write_header()
         return self._columns
 
@@ -192,93 +192,6 @@ class _Appender:
         self.write = write
 
 
-class _Columns:
-    """How a row becomes fields."""
-
-    def __init__(
-        self, names: tuple[Any, ...] | None, mappings: bool, *, extra: str, missing: object, escape: bool
-    ) -> None:
-        self.names = names
-        self.mappings = mappings
-        self.known: set[type] = set()
-        self.extra_is_error = extra == "error"
-        self.missing = missing
-        self.fields = self._fields()
-        if escape:
-            unescaped = self.fields
-            self.fields = lambda row: [escaped(field) for field in unescaped(row)]
-
-    def _fields(self) -> Callable[[Any], Iterable[Any]]:
-        names = self.names
-        if not self.mappings or names is None:
-            return _as_it_is
-        if self.missing != "error":
-            return self._filled
-        if len(names) == 1:
-            return lambda row: (row[names[0]],)
-        return itemgetter(*names)
-
-    def _filled(self, row: Any) -> list[Any]:
-        present = row.keys()
-        return [row[name] if name in present else self.missing for name in self.names or ()]
-
-    def all_fields(self, rows: list[Any]) -> Iterable[Iterable[Any]]:
-        """Return the fields of each row, lazily."""
-        return rows if self.fields is _as_it_is else map(self.fields, rows)
-
-    def fit(self, rows: list[Any]) -> bool:
-        """Whether all are right as far as can be told at once; `False` means: look at each."""
-        if not self.known.issuperset(map(type, rows)) and any(self._wrong_kind(row) for row in rows):
-            return False
-        if self.names is None or (not self.extra_is_error and self.mappings):
-            return True
-        if self.mappings and self.missing != "error":
-            return all(map(set(self.names).issuperset, (row.keys() for row in rows)))
-        return {len(self.names)}.issuperset(map(len, rows))
-
-    def problem(self, row: Any) -> str | None:
-        """What is wrong with a row, or `None`."""
-        wrong = self._wrong_kind(row)
-        if wrong or self.names is None:
-            return wrong
-        if not self.mappings:
-            fine = len(row) == len(self.names)
-            return None if fine else f"it has {len(row)} fields, but the header has {len(self.names)}"
-        present = list(row.keys())
-        extra = [str(name) for name in present if name not in self.names]
-        missing = [str(name) for name in self.names if name not in present]
-        if missing and self.missing == "error":
-            return f"the columns {', '.join(missing)} are missing. To fill them write missing=''"
-        if extra and self.extra_is_error:
-            return (
-                f"it has the columns {', '.join(extra)}, which the header lacks. To leave them out write extra='ignore'"
-            )
-        return None
-
-    def _wrong_kind(self, row: Any) -> str | None:
-        kind = type(row)
-        if kind in self.known:
-            return None
-        if _is_mapping(row) is not self.mappings or not _is_row(row):
-            return f"it is a {kind.__name__}, not a {'dictionary' if self.mappings else 'list or tuple'} like the first row"
-        self.known.add(kind)
-        return None
-
-
-def _as_it_is(row: Any) -> Any:
-    return row
-
-
-def _is_mapping(row: Any) -> bool:
-    # Database rows (asyncpg, sqlite3) have keys() without being registered as mappings.
-    return hasattr(row, "keys") and hasattr(row, "__getitem__")
-
-
-def _is_row(row: Any) -> bool:
-    listlike = hasattr(row, "__len__") and hasattr(row, "__iter__")
-    return listlike and not isinstance(row, str | bytes | bytearray | memoryview | set | frozenset)
-
-
 def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:
     """Yield the rows in lists. When the input fails, the rows taken before are yielded first."""
     while True:
@@ -293,14 +206,3 @@ def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:
             yield rows
         if len(rows) < STRETCH:
             return
-
-
-def escaped(field: object) -> object:
-    """Return a field that a spreadsheet would run as a formula with an apostrophe before it; numbers are left alone."""
-    if not isinstance(field, str) or not field.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return field
-    try:
-        float(field)
-    except ValueError:
-        return "'" + field
-    return field

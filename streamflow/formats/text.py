@@ -1,6 +1,6 @@
 r"""Bytes to text, text to bytes, and either of them to lines.
 
-What lives here: three codecs that take chunks cut at any place, and the stages `decode`, `encode` and `lines`.
+What lives here: the codecs for characters, and the stages `decode`, `encode` and `lines`.
 What must not: waiting, and knowledge of what stands in the lines.
 
 How it works. The incremental codecs of the standard library keep the bytes of a character that is not complete yet. On
@@ -12,14 +12,13 @@ only: `str.splitlines` would also split at U+2028, form feeds and others, which 
 from __future__ import annotations
 
 import codecs
-import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from streamflow.engine.codecs import codec_stage
-from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageError
-from streamflow.formats.pieces import PIECE, BytesLike, and_then, bytes_of, cut, refuse_item
-from streamflow.limits import check_capacity
+from streamflow.errors import FormatError, TruncatedError, UsageError
+from streamflow.formats.lines import LineSplitter
+from streamflow.formats.pieces import BytesLike, bytes_of, refuse_item
 from streamflow.stages import Stage
 
 __all__ = ["Decoder", "Encoder", "LineSplitter", "decode", "encode", "lines"]
@@ -159,70 +158,6 @@ class Encoder:
             f"(line {self._line + good.count(chr(10))}) cannot be written in {self.encoding}: {error.reason}. "
             f"Choose encoding='utf-8', or errors='replace'"
         ) from None
-
-
-class LineSplitter(Generic[Text]):
-    """Chunks of text or of bytes to lines: the codec behind `lines`."""
-
-    def __init__(self, max_length: int = 1 << 20, *, keepends: bool = False) -> None:
-        """Make it for one run; see `lines` for the arguments."""
-        check_capacity("max_length", max_length)
-        self._max = max_length
-        self._keepends = keepends
-        self._held: list[Text] = []
-        self._size = 0
-        self._number = 1
-        self._newline: Any = None
-        self._return: Any = None
-
-    def feed(self, data: Text, /) -> Iterable[Text]:
-        """Return the lines that are complete by now. A line beyond the limit is `LimitExceeded` with its number."""
-        chunk: Any = data if isinstance(data, str) else bytes_of(data, "text.lines")
-        if self._newline is None:
-            self._newline, self._return = ("\n", "\r") if isinstance(chunk, str) else (b"\n", b"\r")
-        if isinstance(chunk, str) is not isinstance(self._newline, str):
-            refuse_item("text.lines", data, "one kind, str or bytes throughout")
-        return itertools.chain.from_iterable(map(self._split, cut(chunk, PIECE)))
-
-    def finish(self) -> Iterable[Text]:
-        """Return the last line if no newline ended it."""
-        if self._size > self._max:
-            raise self._too_long(self._number)
-        return (self._newline[:0].join(self._held),) if self._held else ()
-
-    def _split(self, piece: Text) -> Iterable[Text]:
-        parts = piece.split(self._newline)
-        rest = parts.pop()
-        found: list[Text] = []
-        bodies: list[Text] = []
-        if parts:
-            self._held.append(parts[0])
-            parts[0] = self._newline[:0].join(self._held)
-            self._held, self._size = [], 0
-            bodies = [part[:-1] if part.endswith(self._return) else part for part in parts]
-            found = [part + self._newline for part in parts] if self._keepends else bodies
-        if rest:
-            self._held.append(rest)
-            self._size += len(rest)
-        return self._checked(found, bodies)
-
-    def _checked(self, found: list[Text], bodies: list[Text]) -> Iterable[Text]:
-        at = next((at for at, body in enumerate(bodies) if len(body) > self._max), None) if self._long(bodies) else None
-        if at is not None:
-            return and_then(found[:at], self._too_long(self._number + at))
-        self._number += len(found)
-        # A carriage return at the very end may belong to the line's end.
-        if self._size > self._max and self._size - self._held[-1].endswith(self._return) > self._max:
-            return and_then(found, self._too_long(self._number))
-        return found
-
-    def _long(self, bodies: list[Text]) -> bool:
-        return bool(bodies) and max(map(len, bodies)) > self._max
-
-    def _too_long(self, number: int) -> LimitExceeded:
-        return LimitExceeded(
-            f"line {number} is longer than max_length={self._max}; if such lines are expected, pass a larger max_length"
-        )
 
 
 def decode(encoding: str = "utf-8", errors: str = "strict") -> Stage[BytesLike, str]:

@@ -1,35 +1,32 @@
 """Local files as a source and a sink of bytes.
 
-What lives here: `read` and `write`. What must not: formats (a CSV file is `files.read(path)` and then `csv.parse()`).
+What lives here: `read` and `write`. What must not: formats (a CSV file is `files.read(path)` and then
+`csv.parse()`), and the steps of a commit.
 
 How it works. Each open file has one thread of its own, and every call on its handle goes through that thread's queue,
 through aiofiles, in blocks of 1 MiB: a hop per 64 KiB would read at a twelfth of the speed. A call that was begun is
 always waited for before the handle is closed, however often the caller is cancelled; else the thread would write on
 into a descriptor number that by then belongs to another file.
 
-A file is written under a name that cannot be mistaken for the result, `.<name>.<random>.part` beside it, and appears
-under its own name only by a rename, after its bytes are on disk. Whatever happens before the rename leaves nothing;
-after it, the whole.
+A file is written beside its name and renamed when it is whole: see `partfile.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import os
-import secrets
-import stat
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import aiofiles
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
 from streamflow.errors import TruncatedError, UsageError
 from streamflow.places.ahead import ReadAhead
 from streamflow.places.blocks import MIB, Gather, positive
+from streamflow.places.partfile import PartFile
 from streamflow.places.written import Written
 from streamflow.stages import Sink, Source
 
@@ -38,13 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "write"]
 
-Path = str | os.PathLike[str]
-
-# Filesystems and platforms that cannot sync a directory say so by one of these.
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
+FilePath: TypeAlias = str | os.PathLike[str]
 
 
-def read(path: Path, *, block: int = MIB, offset: int = 0, length: int | None = None) -> Source[bytes]:
+def read(path: FilePath, *, block: int = MIB, offset: int = 0, length: int | None = None) -> Source[bytes]:
     """Read a file as blocks of bytes, with the next block read while the one before it is used.
 
     Example: `await sf.pipeline(files.read("orders.csv"), csv.parse(), ..., sink)`.
@@ -118,7 +112,7 @@ class _Reader:
             await self._worker.close()
 
 
-def write(path: Path, *, sync: bool = True, overwrite: bool = True) -> Sink[bytes, Written]:
+def write(path: FilePath, *, sync: bool = True, overwrite: bool = True) -> Sink[bytes, Written]:
     """Write bytes to a file that appears under its name only when it is complete.
 
     Example: `written = await sf.pipeline(source, csv.format(), files.write("out.csv"))`.
@@ -142,7 +136,7 @@ def write(path: Path, *, sync: bool = True, overwrite: bool = True) -> Sink[byte
     label = f"files.write({name})"
 
     async def sink(items: AsyncIterable[bytes]) -> Written:
-        part = _PartFile(name, sync=sync, overwrite=overwrite)
+        part = PartFile(name, sync=sync, overwrite=overwrite)
         try:
             await _fill(part, items, Gather(label))
         except BaseException as error:
@@ -153,16 +147,19 @@ def write(path: Path, *, sync: bool = True, overwrite: bool = True) -> Sink[byte
     return Sink(sink, name=label, threads=1, holds=2 * MIB)
 
 
-async def _fill(part: _PartFile, items: AsyncIterable[bytes], gather: Gather) -> None:
+async def _fill(part: PartFile, items: AsyncIterable[bytes], gather: Gather) -> None:
+    # `finish` hides the cancellation of an anyio scope; the checkpoints let it be seen even while items abound.
     await finish(part.open())
     async for item in items:
         gather.add(item)
         if len(gather) >= MIB:
             await finish(part.write(gather.take()))
+            await checkpoint_if_cancelled()
+    await checkpoint_if_cancelled()
     await finish(part.commit(gather.take()))
 
 
-async def _given_up(part: _PartFile, error: BaseException) -> None:
+async def _given_up(part: PartFile, error: BaseException) -> None:
     """Leave nothing behind; what goes wrong in that must not hide why it was needed."""
     try:
         await finish(part.discard())
@@ -172,122 +169,3 @@ async def _given_up(part: _PartFile, error: BaseException) -> None:
         error.add_note(f"{part.path} had been committed when the cancellation was raised: the file is complete.")
     elif part.committed:
         error.add_note(f"{part.path} is complete and in its place, but may not survive a power cut.")
-
-
-class _PartFile:
-    """A file being written beside its name. All calls must run inside `finish`, one at a time."""
-
-    def __init__(self, path: str, *, sync: bool, overwrite: bool) -> None:
-        self.path = path
-        self.size = 0
-        self.committed = False
-        self.durable = False
-        self._sync = sync
-        self._overwrite = overwrite
-        self._worker = Worker("streamflow-file-write")
-        self._handle: AsyncFileIO | None = None
-        self._target = self._part = ""
-        self._mode: int | None = None
-
-    async def open(self) -> None:
-        """Make the part file; the result's own name is not touched."""
-        self._target, self._mode = await self._worker.call(_target, self.path, self._overwrite)
-        part = _part_name(self._target)
-        self._handle = await aiofiles.open(part, "xb", buffering=0, executor=self._worker.executor)
-        self._part = part
-
-    async def write(self, data: bytes) -> None:
-        """Write all of it. The system may take only a part of a block without an error; then the rest follows."""
-        if self._handle is None:
-            raise RuntimeError("write before open")
-        rest = memoryview(data)
-        while rest:
-            taken = await self._handle.write(rest)
-            self.size += taken
-            rest = rest[taken:]
-
-    async def commit(self, rest: bytes) -> None:
-        """Write the rest and give the file its name. A sync that failed is never tried again: its pages may be gone."""
-        await self.write(rest)
-        if self._handle is None:
-            raise RuntimeError("commit before open")
-        if self._mode is not None:
-            await self._worker.call(os.chmod, self._part, self._mode)
-        if self._sync:
-            await self._worker.call(os.fsync, self._handle.fileno())
-        await self._handle.close()
-        self._handle = None
-        await self._worker.call(self._publish)
-        self.durable = self._sync and await self._worker.call(_sync_directory, os.path.dirname(self._target))
-        await self._worker.close()
-
-    async def discard(self) -> None:
-        """Close and remove the part file, if there is one, and end the thread. Does nothing after a commit."""
-        handle, self._handle = self._handle, None
-        try:
-            if handle is not None:
-                with contextlib.suppress(OSError):  # what could not be flushed is thrown away anyway
-                    await handle.close()
-            if self._part and not self.committed:
-                await self._worker.call(_remove, self._part)
-        finally:
-            await self._worker.close()
-
-    def _publish(self) -> None:
-        if self._overwrite:
-            os.replace(self._part, self._target)
-            self.committed = True
-        else:
-            os.link(self._part, self._target)  # unlike a rename it never replaces what is there
-            self.committed = True
-            os.unlink(self._part)
-
-
-def _target(path: str, overwrite: bool) -> tuple[str, int | None]:  # noqa: FBT001  # called through a thread, by position
-    """Return the real path to write and the permissions to keep; refuse what a rename must not replace."""
-    target = os.path.realpath(path)
-    os.stat(os.path.dirname(target))  # so that a missing directory is named by itself
-    try:
-        mode = os.stat(target).st_mode
-    except FileNotFoundError:
-        return target, None
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(mode):
-        raise UsageError(
-            f"{path} is not a regular file; a rename would put a file in its place. Write to it in a sink of your own"
-        )
-    if not overwrite:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    return target, stat.S_IMODE(mode)
-
-
-def _part_name(target: str) -> str:
-    """Return a hidden name beside the target that nobody else uses; a long one is cut to stay under 255 bytes."""
-    directory, name = os.path.split(target)
-    short = os.fsdecode(os.fsencode(name)[:200])
-    return os.path.join(directory, f".{short}.{secrets.token_hex(6)}.part")
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _sync_directory(path: str) -> bool:
-    """Put the new name itself on disk; return whether this system can."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        if error.errno in _CANNOT_SYNC:
-            return False
-        raise
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
-            raise
-        return False
-    finally:
-        os.close(descriptor)
-    return True

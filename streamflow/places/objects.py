@@ -7,10 +7,7 @@ are in `memory.py`, `cloud.py` and `files.py`, behind the protocol in `stores.py
 (`endpoint=`, `region=`, `access_key_id=`, `secret_access_key=`, `skip_signature=True`, ...) or by the environment
 (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...), or made by yourself and given as `store=`.
 
-How reading works. An object is read in ranges of a few MiB, the next one fetched while the one before it is used, so no
-connection stands idle while the pipeline is slow. The first answer names the version (ETag) and every later range asks
-for that version: an object overwritten meanwhile is an error, never a splice of two. An answer that was cut is
-continued from where it ended.
+How an object is read is told in `ranges.py`, how one is written in `uploads.py`.
 """
 
 from __future__ import annotations
@@ -20,13 +17,16 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, cast
 
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
-from streamflow.errors import ObjectChanged, PipelineTimeout, StageDidNotStop, TruncatedError, UsageError
+from streamflow.errors import PipelineTimeout, StageDidNotStop, UsageError
 from streamflow.places import files, memory
 from streamflow.places.ahead import ReadAhead
 from streamflow.places.blocks import MIB, Gather, positive
 from streamflow.places.cloud import CloudStore, connect, is_obstore
+from streamflow.places.ranges import RANGE, Ranges
 from streamflow.places.stores import Store, Stored
 from streamflow.places.uploads import PARTS, Uploading
 from streamflow.places.urls import Location, parse
@@ -35,7 +35,6 @@ from streamflow.stages import Sink, Source
 
 __all__ = ["delete", "exists", "info", "read", "write"]
 
-_RANGE = 8 * MIB
 _ABORT_GRACE = 60.0
 
 
@@ -75,7 +74,7 @@ def read(
     opened = _store(location, store, config)
 
     async def blocks() -> AsyncIterator[bytes]:
-        ranges = _Ranges(opened, location, size, offset, length)
+        ranges = Ranges(opened, location, size, offset, length)
         ahead = ReadAhead(ranges.fetch, cancels=True)
         try:
             while data := await ahead.next():
@@ -84,42 +83,7 @@ def read(
         finally:
             await finish(ahead.close())
 
-    return Source(blocks, name=f"objects.read({location})", holds=2 * max(_RANGE, size))
-
-
-class _Ranges:
-    """Successive ranges of one version of one object: small at first, so that the first item comes soon."""
-
-    def __init__(self, store: Store, location: Location, block: int, offset: int, length: int | None) -> None:
-        self._store = store
-        self._location = location
-        self._size = block
-        self._at = offset
-        self._end = None if length is None else offset + length
-        self._short = length is not None
-        self._version: Stored | None = None
-
-    async def fetch(self) -> bytes:
-        """Return the next range, `b""` at the end."""
-        if self._end is not None and self._at >= self._end:
-            return b""
-        wanted = self._size if self._end is None else min(self._size, self._end - self._at)
-        etag = self._version.etag if self._version else None
-        fetched = await self._store.get(self._location.key, self._at, wanted, etag)
-        self._check(fetched.stored)
-        if not fetched.data and self._end is not None and self._at < self._end:
-            raise TruncatedError(f"{self._location} ended {self._end - self._at} bytes early, at byte {self._at}")
-        self._at += len(fetched.data)
-        self._size = max(self._size, min(2 * self._size, _RANGE))
-        return fetched.data
-
-    def _check(self, stored: Stored) -> None:
-        """Pin the version; some stores ignore the condition on it, so the answer is compared as well."""
-        if self._version is None:
-            self._version = stored
-            self._end = max(self._at, stored.size) if self._end is None else self._end
-        elif self._version != stored:
-            raise ObjectChanged(f"{self._location} was overwritten while it was read")
+    return Source(blocks, name=f"objects.read({location})", holds=2 * max(RANGE, size))
 
 
 def write(
@@ -174,7 +138,8 @@ def write(
         except BaseException as error:
             await _given_up(uploading, location, error)
             raise
-        return Written(str(location), uploading.size, durable=location.scheme != "memory", etag=stored.etag)
+        durable = not isinstance(opened, memory.MemoryStore)
+        return Written(str(location), uploading.size, durable=durable, etag=stored.etag)
 
     return Sink(sink, name=label, holds=(lanes + 2) * size)
 
@@ -187,11 +152,14 @@ def _equal_part(expected_size: int | None) -> int:
 
 
 async def _upload(uploading: Uploading, items: AsyncIterable[bytes], gather: Gather) -> Stored:
+    # An anyio scope's cancellation is seen only where something waits, and sending may not have to.
     async for item in items:
         gather.add(item)
         while len(gather) >= uploading.wanted:
             await uploading.send(gather.take(uploading.wanted))
+            await checkpoint_if_cancelled()
     await uploading.drain(gather.take())
+    await checkpoint_if_cancelled()
     return await finish(uploading.complete())
 
 
@@ -246,7 +214,7 @@ async def delete(url: str, *, store: object = None, **config: Any) -> None:
         await _store(location, store, config).delete(location.key)
 
 
-def _store(location: Location, store: object, config: dict[str, Any], part_size: int = _RANGE) -> Store:
+def _store(location: Location, store: object, config: dict[str, Any], part_size: int = RANGE) -> Store:
     """Return the store to use: the given one, or the one that the URL's scheme names."""
     if store is not None:
         _refuse(config, location)

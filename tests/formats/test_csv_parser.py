@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageError
@@ -47,7 +47,6 @@ def outcome(chunks: list[Any], **options: Any) -> tuple[list[Any], str]:
 # --- equal to the standard library -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
 @given(Cells, cuts, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be"]))
 def test_dictionaries_equal_those_of_dictreader_however_the_bytes_are_cut(
     cells: list[list[str]], at: list[int], encoding: str

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from streamflow.errors import FormatError, UsageError
@@ -53,7 +53,6 @@ def bytes_of(rows: list[Any], **options: Any) -> bytes:
 # --- equal to the standard library -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(fields, fields, fields), min_size=1, max_size=6), dialects)
 def test_bytes_equal_those_of_the_csv_module(rows: list[tuple[Any, ...]], options: dict[str, Any]) -> None:
     """L1."""
@@ -89,7 +88,6 @@ def test_other_encodings_write_one_mark() -> None:
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="abé", max_size=9)), st.lists(st.integers(0, 9), max_size=9), st.integers(1, 40))
 def test_blocks_do_not_depend_on_how_the_rows_were_grouped(words: list[str], sizes: list[int], size: int) -> None:
     """L2."""

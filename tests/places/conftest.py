@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+import importlib.util
+import itertools
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -14,7 +19,7 @@ Function = Callable[[], Awaitable[object]]
 
 
 class Feed:
-    """Gives the loop a turn before each item; raises those that are exceptions. No generator: nothing has to close it."""
+    """Gives the loop a turn before each item; raises those that are exceptions. Nothing has to close it."""
 
     def __init__(self, *items: object) -> None:
         self._items = iter(items)
@@ -88,14 +93,67 @@ def cancelled_after(request) -> Callable[..., Awaitable[asyncio.Task[object]]]:
     return request.param
 
 
+_SERVER = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
+sys.stdin.read()  # until the tests are over
+"""
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """A real S3-protocol server on a free port of loopback; gives its URL."""
-    server = pytest.importorskip("moto.server", reason="needs moto[s3,server]")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    with contextlib.suppress(Exception):
-        running.stop()
+    """A real S3-protocol server in a process of its own, on a free port of loopback; gives its URL."""
+    if importlib.util.find_spec("moto") is None:
+        pytest.skip("needs moto[s3,server]")
+    command = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.stdin.close()
+
+
+class Bucket:
+    """A new bucket on the server, seen without a client library: by requests whose signature nobody checks."""
+
+    _count = itertools.count()
+    _headers: ClassVar = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, Signature=0",
+        "Content-Type": "application/octet-stream",
+    }
+
+    def __init__(self, server: str) -> None:
+        self.name = f"bucket-{next(self._count)}"
+        self._url = f"{server}/{self.name}"
+        self.asked("PUT")
+
+    def asked(self, method: str, path: str = "", body: bytes | None = None) -> tuple[Mapping[str, str], str]:
+        """Return the headers and the body of an answer."""
+        request = urllib.request.Request(
+            self._url + path, data=body, method=method, headers=self._headers
+        )  # on loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.headers, answer.read().decode()
+
+    def put(self, key: str, body: bytes) -> None:
+        self.asked("PUT", f"/{key}", body)
+
+    def head(self, key: str) -> Mapping[str, str]:
+        return self.asked("HEAD", f"/{key}")[0]
+
+    def left(self) -> tuple[list[str], list[str]]:
+        """Return the keys in it, and the uploads that are neither completed nor aborted."""
+        keys = re.findall("<Key>(.*?)</Key>", self.asked("GET", "?list-type=2")[1])
+        return keys, re.findall("<UploadId>(.*?)</UploadId>", self.asked("GET", "?uploads")[1])
+
+
+@pytest.fixture
+def bucket(s3_server) -> Bucket:
+    return Bucket(s3_server)

@@ -1,0 +1,118 @@
+"""The items of a running stream: what `Stream.open()` gives and what `async for` over a `Stream` uses.
+
+What lives here: `Items`. What must not: describing a stream (streams.py), how a run ends (engine/).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Generic, TypeVar, cast
+
+from streamflow.engine.conductor import Run
+from streamflow.engine.ends import Reader
+from streamflow.errors import UsageError
+from streamflow.observe.statistics import RunStats, snapshot
+from streamflow.stages import Plan
+
+__all__ = ["Items"]
+
+T = TypeVar("T")
+
+
+class Items(Generic[T]):
+    """The items of a running stream, to iterate once.
+
+    Example:
+        async with stream.open() as items:
+            async for item in items:
+                ...
+
+    The run starts with the first item asked for. Cancelling a wait for an item loses nothing: ask again. One task at a
+    time may ask. Iteration that was left goes on where it was.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Prepare; nothing runs yet."""
+        self._plan = plan
+        self._run: Run | None = None
+        self._hand: Iterator[T] = iter(())
+        self._asking = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        """Show the name and where it stands."""
+        state = "closed" if self._closed else "not started" if self._run is None else "running"
+        return f"<Items of {self._plan.name!r}: {state}>"
+
+    def __aiter__(self) -> Items[T]:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next item. At the end, and on an error, everything has been closed before it says so."""
+        for item in self._hand:
+            return item
+        if self._closed:
+            raise StopAsyncIteration
+        hand = await self._next_hand()
+        if hand is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        self._hand = hand
+        return next(hand)
+
+    async def _next_hand(self) -> Iterator[T] | None:
+        if self._asking:
+            raise UsageError(
+                f"Two tasks ask {self._plan.name} for items at once. Give each its own stream, "
+                f"or put the items into a Channel that both read."
+            )
+        self._asking = True
+        try:
+            return await self._output().next_hand()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            await self.close_after(error)
+            raise
+        finally:
+            self._asking = False
+
+    def _output(self) -> Reader[T]:
+        if self._run is None:
+            self._run = Run(self._plan)
+            self._run.start()
+        return cast("Reader[T]", self._run.output)
+
+    async def aclose(self) -> None:
+        """Stop the run and wait until everything is closed. Raises what failed while closing. Twice is harmless."""
+        self._closed = True
+        self._hand = iter(())
+        if self._run is not None:
+            await self._run.close()
+
+    async def close_after(self, error: BaseException) -> None:
+        """Close because of `error`, which is about to be raised; what fails while closing is told on it."""
+        try:
+            await self.aclose()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see
+            if second is not error:
+                name = type(second).__name__
+                error.add_note(f"while {self._plan.name} was being closed because of it: {name}: {second}")
+
+    def stats(self) -> RunStats:
+        """Return the numbers of the run so far. Raises `UsageError` before the first item was asked for."""
+        if self._run is None:
+            raise UsageError("The stream has not started: it starts when the first item is asked for.")
+        return snapshot(self._run)
+
+    def __del__(self) -> None:
+        """A dropped iterator stops its run; the loop then closes the stages, in their own tasks."""
+        run = getattr(self, "_run", None)
+        if run is not None and not run.over.done():
+            loop = run.over.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(run.cancel)
