@@ -9,7 +9,6 @@ import asyncio
 from functools import partial
 
 import streamflow as sf
-
 from benchmarks.rounds import LOOPS, Contender, alternate, seconds_on
 from benchmarks.tables import machine, table
 
@@ -84,9 +83,7 @@ def run(*, items: int = 50_000, rounds: int = 5) -> str:
     """Measure on both loops; return the table."""
     columns = {}
     for loop_name, loop in LOOPS.items():
-        contenders = [
-            Contender(name, seconds_on(loop, partial(job, items), items)) for name, job in _JOBS.items()
-        ]
+        contenders = [Contender(name, seconds_on(loop, partial(job, items), items)) for name, job in _JOBS.items()]
         columns[loop_name] = alternate(contenders, rounds=rounds, items=items)
     rows = []
     for name in _JOBS:

@@ -12,8 +12,18 @@ from functools import partial
 from pathlib import Path
 
 import streamflow as sf
-
-from benchmarks.rivals import add_one, count, double, even_only, incremented, is_even, iterators, nested, queues, times_two
+from benchmarks.rivals import (
+    add_one,
+    count,
+    double,
+    even_only,
+    incremented,
+    is_even,
+    iterators,
+    nested,
+    queues,
+    times_two,
+)
 from benchmarks.rounds import LOOPS, Contender, LoopFactory, Timing, alternate, seconds_on
 from benchmarks.tables import machine, table
 

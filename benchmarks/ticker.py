@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from statistics import median, quantiles
 
 import streamflow as sf
-
 from benchmarks.rivals import add_one, is_even, times_two
 from benchmarks.rounds import LOOPS, LoopFactory
 from benchmarks.tables import machine, table
@@ -76,5 +75,10 @@ def run(*, seconds: float = 2.0) -> str:
             verdict = "kept" if median(pauses) < _GOAL else "**missed**"
             cells += [f"{median(pauses):.2f} ms", f"{quantiles(pauses, n=100)[98]:.1f} ms", verdict]
         rows.append([name, *cells])
-    head = ["beside it", *(f"{what} ({loop})" for loop in LOOPS for what in ("median tick", "99th per cent", "under 5 ms"))]
-    return f"A task that sleeps 1 ms at a time, for {seconds:g} s beside each pipeline. {machine()}\n\n{table(head, rows)}"
+    head = [
+        "beside it",
+        *(f"{what} ({loop})" for loop in LOOPS for what in ("median tick", "99th per cent", "under 5 ms")),
+    ]
+    return (
+        f"A task that sleeps 1 ms at a time, for {seconds:g} s beside each pipeline. {machine()}\n\n{table(head, rows)}"
+    )

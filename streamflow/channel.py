@@ -5,17 +5,19 @@ anything that knows what runs at either end.
 
 How it works
 ------------
-*nowait first, waiting is nowait plus a queue entry.* Every operation is synchronous once it is its turn: `put` appends and
-`get` pops in the very step in which the caller resumes, so an operation that raises has had no effect, and a cancelled
-caller has neither lost nor doubled an item (HAZARDS H1, H3).
+*nowait first, waiting is nowait plus a queue entry.* Every operation is synchronous once it is its turn: `put` appends
+and `get` pops in the very step in which the caller resumes, so an operation that raises has had no effect, and a
+cancelled caller has neither lost nor doubled an item (HAZARDS H1, H3).
 
 *Turns.* A caller that cannot go on appends a future to `_putters` or `_getters` and stays there until its turn is over.
-Only the head of such a queue is ever woken, and a newcomer goes on at once only if nobody waits: first come, first served
-(plain `asyncio.Queue` lets newcomers overtake, H8). Whoever leaves the queue, served or cancelled, wakes the next.
+Only the head of such a queue is ever woken, and a newcomer goes on at once only if nobody waits: first come, first
+served (plain `asyncio.Queue` lets newcomers overtake, H8). Whoever leaves the queue, served or cancelled, wakes the next;
+whoever was woken looks again when it resumes, and keeps its place if it still has to wait.
 
 *The bound.* `maxsize` counts the items queued, the items in the batch that the engine's reader holds in its hand
-(`length_hint` of a list iterator is exact and costs nothing per item), and the room reserved. With `max_bytes` every item
-is weighed once, when it is put. One item heavier than `max_bytes` is admitted into an empty channel, so nothing deadlocks.
+(`length_hint` of a list iterator is exact and costs nothing per item), and the room reserved. With `max_bytes` every
+item is weighed once, when it is put. One item heavier than `max_bytes` is admitted into an empty channel, so nothing
+deadlocks.
 
 *The end is a state, not an item* (H5). `close()` and `fail()` never wait and refuse new writers; what blocked writers
 had handed over still goes in ahead of the end.
@@ -42,9 +44,9 @@ shutdown        closes           refuses waiters    nothing           refuses   
 abandon         discards         discards           leaves            discards        nothing
 ==============  ===============  =================  ================  ==============  ================
 
-Writers blocked and slots reserved when `close()` or `fail()` is called are served first, so the end comes after them; when
-the reader goes they get `ReaderGone`, after `shutdown()` `ChannelClosed`. `shutdown(immediate=True)` also discards what is
-queued. `task_done`, `join`, `stats` and the other looks at it (`qsize`, `room`, `repr`) work in every state.
+Writers blocked and slots reserved when `close()` or `fail()` is called are served first, so the end comes after them;
+when the reader goes they get `ReaderGone`, after `shutdown()` `ChannelClosed`. `shutdown(immediate=True)` also discards
+what is queued. `task_done`, `join`, `stats` and the other looks at it (`qsize`, `room`, `repr`) work in every state.
 """
 
 from __future__ import annotations
@@ -100,8 +102,8 @@ def _never_an_end(error: BaseException) -> BaseException:
 class ChannelStats:
     """What a channel has seen so far: a snapshot; `put == got + discarded + items` always holds.
 
-    `items`, `peak`, `put`, `got` and `discarded` count items; `bytes`, `peak_bytes` and `bytes_put` count bytes (0 where
-    items are not weighed); `drains` counts how often a writer had to wait for room; the two waits are seconds.
+    `items`, `peak`, `put`, `got` and `discarded` count items; `bytes`, `peak_bytes` and `bytes_put` count bytes (0
+    where items are not weighed); `drains` counts how often a writer had to wait for room; the two waits are seconds.
     """
 
     name: str
@@ -139,7 +141,7 @@ class Channel(asyncio.Queue[T]):
 
     Args:
         maxsize: how many items it holds at most (the high-water mark), at least 1.
-        max_bytes: how many bytes it holds at most, `None` to count items only. One heavier item passes an empty channel.
+        max_bytes: how many bytes it holds at most, `None` to count items only. One heavier item passes when it is empty.
         size: gives the bytes of an item; default: `len` of bytes-like items, `nbytes` where there is one, else 0.
         name: shown in statistics and `repr`.
 
@@ -148,6 +150,15 @@ class Channel(asyncio.Queue[T]):
     Cancellation: a `put` or `get` that raises, cancelled or not, has had no effect. The module's table says what each
     method does in each state.
     """
+
+    # What asyncio.Queue keeps, where its published types are silent.
+    _get_loop: Callable[[], asyncio.AbstractEventLoop]
+    _loop: asyncio.AbstractEventLoop | None
+    _finished: asyncio.Event
+    _unfinished_tasks: int
+    _queue: deque[T]
+    _getters: deque[asyncio.Future[None]]
+    _putters: deque[asyncio.Future[None]]
 
     def __init__(
         self,
@@ -167,14 +178,6 @@ class Channel(asyncio.Queue[T]):
         self.name = name
         self.max_bytes = max_bytes
         self._capacity = maxsize
-        # What asyncio.Queue keeps, where its published types are silent.
-        self._get_loop: Callable[[], asyncio.AbstractEventLoop]
-        self._loop: asyncio.AbstractEventLoop | None
-        self._finished: asyncio.Event
-        self._unfinished_tasks: int
-        self._queue: deque[T]
-        self._getters: deque[asyncio.Future[None]]
-        self._putters: deque[asyncio.Future[None]]
         self._wanted: dict[asyncio.Future[None], int] = {}  # bytes that a waiting writer needs
         self._size: Callable[[T], int] | None = None if max_bytes is None else size or _default_size
         self._weights: deque[int] = deque()
@@ -184,6 +187,7 @@ class Channel(asyncio.Queue[T]):
         self._reserved = 0
         self._reserved_bytes = 0
         self._low_water = 1
+        self._lent = 0
         self._ended = False
         self._refusal: Callable[[], ChannelClosed] | None = None
         self._failure: BaseException | None = None
@@ -207,7 +211,7 @@ class Channel(asyncio.Queue[T]):
 
     def room(self) -> int:
         """Return how many more items may be put now; exact, items in the reader's hand included."""
-        return self._capacity - len(self._queue) - length_hint(self._hand) - self._reserved
+        return self._capacity - len(self._queue) - length_hint(self._hand) - self._reserved - self._lent
 
     def held(self) -> int:
         """Return how many items are in the channel now, those in the reader's hand included."""
@@ -245,7 +249,7 @@ class Channel(asyncio.Queue[T]):
     def limit_bytes(self, max_bytes: int) -> None:
         """Start to weigh: from now on items count in bytes as well. For the engine, at the first item that has a size.
 
-        Where items are weighed already it only changes the limit. For the one exclusive writer, while nobody waits to put.
+        Where items are weighed already it only changes the limit. For the one exclusive writer, while none waits to put.
         """
         check_capacity("max_bytes", max_bytes)
         self.max_bytes = max_bytes
@@ -362,11 +366,12 @@ class Channel(asyncio.Queue[T]):
         finally:
             self._waited_for_room += perf_counter() - start
         if self._refusal is not None:
-            self.wake()
             raise self._refusal()
 
     async def wait_for_items(self) -> None:
-        """Wait until an item can be taken and it is this reader's turn, or the channel has ended; take in the same step.
+        """Wait until an item can be taken and it is this reader's turn, or the channel has ended.
+
+        Take the item in the same step.
 
         Cancellation: nothing was taken.
         """
@@ -437,10 +442,10 @@ class Channel(asyncio.Queue[T]):
         """Put every item of an iterable, taking each from it only when there is room; return how many.
 
         Faster than `put` in a loop. Raises as `put`, and what the iterable raises: the items before are in the channel.
-        It asks for a further item only when there is room, so only a list, tuple or range (whose end shows) is known to be
-        exhausted at once when its last item fills the channel. Other writers may put between its items.
-        Cancellation: what was taken from the iterable is in the channel, the rest still in the iterable; with `max_bytes`
-        one item that was taken to be weighed may be dropped, and is counted as discarded.
+        It asks for a further item only when there is room, so only a list, tuple or range (whose end shows) is known to
+        be exhausted at once when its last item fills the channel. Other writers may put between its items.
+        Cancellation: what was taken from the iterable is in the channel, the rest still in the iterable; with
+        `max_bytes` one item that was taken to be weighed may be dropped, and is counted as discarded.
         """
         self._refuse_if_ended()
         source = iter(items)
@@ -459,7 +464,7 @@ class Channel(asyncio.Queue[T]):
     def fill(self, source: Iterator[T], limit: int) -> int:
         """Move up to `limit` items from an iterator into the channel at C speed; return how many.
 
-        For a writer whose turn it is (`wait_for_room`), with `limit` at most `room()`, on a channel without `max_bytes`.
+        For a writer whose turn it is (`wait_for_room`), with `limit` at most `room()`, where items are not weighed.
         Fewer than `limit` means that the iterator is exhausted. When it raises, the items before the error are in.
         """
         queue = self._queue
@@ -507,8 +512,8 @@ class Channel(asyncio.Queue[T]):
         Args:
             nbytes: how heavy the item may become, in bytes; needed where the channel has `max_bytes`.
 
-        Waits and raises as `put`. Leaving without `slot.put` gives the room back. Cancellation: likewise. Readers wait for a
-        slot that was reserved before `close()` or `fail()`: the end comes after its item.
+        Waits and raises as `put`. Leaving without `slot.put` gives the room back. Cancellation: likewise. Readers wait
+        for a slot that was reserved before `close()` or `fail()`: the end comes after its item.
         """
         _check_weight("nbytes", nbytes)
         await self._checkpoint()
@@ -573,7 +578,10 @@ class Channel(asyncio.Queue[T]):
         return self._take()
 
     def get_nowait(self) -> T:
-        """Take one item now. Raises `asyncio.QueueEmpty` when none is free (earlier readers wait for it); else as `get`."""
+        """Take one item now.
+
+        Raises `asyncio.QueueEmpty` when none is free (one is kept for each reader that waits); else as `get`.
+        """
         if len(self._queue) <= len(self._getters) and not self._over():
             raise asyncio.QueueEmpty
         return self._take()
@@ -596,7 +604,7 @@ class Channel(asyncio.Queue[T]):
     def __aiter__(self) -> Self:
         """Take items one at a time until the end; several readers may do so side by side.
 
-        It may be left (`break`, a timeout around `anext`) and taken up again: there is no generator that could end early.
+        It may be left (`break`, a timeout around `anext`) and taken up again: no generator could end early.
         """
         return self
 
@@ -613,8 +621,8 @@ class Channel(asyncio.Queue[T]):
     def grasp(self, limit: int) -> Iterator[T]:
         """Take up to `limit` items into the hand of the one exclusive reader, at C speed; return the hand.
 
-        For the engine's reader when it is its turn and its last hand is consumed. What is left in the hand counts against
-        the bound until it is consumed; a single item goes straight on to the stage and does not.
+        For the engine's reader when it is its turn and its last hand is consumed. What is left in the hand counts
+        against the bound until it is consumed; a single item goes straight on to the stage and does not.
         """
         queue = self._queue
         if self._size is not None:
@@ -652,6 +660,12 @@ class Channel(asyncio.Queue[T]):
         self.wake()
         return hand
 
+    def lend(self, count: int) -> None:
+        """Count so many items, which the exclusive reader gave to its stage at once, against the bound; 0 ends that."""
+        self._lent = count
+        if self._putters:
+            self.wake()
+
     def in_hand(self) -> Iterator[T]:
         """Return what the exclusive reader has grasped and not consumed."""
         return self._hand
@@ -671,8 +685,9 @@ class Channel(asyncio.Queue[T]):
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the channel cleanly: readers take what is left, then their iteration ends. Never waits; twice is harmless.
+        """End the channel cleanly: readers take what is left, then their iteration ends.
 
+        Never waits; twice is harmless.
         Writers that wait now are served before the end; later ones get `ChannelClosed`.
         """
         if not self._ended:
@@ -712,7 +727,8 @@ class Channel(asyncio.Queue[T]):
     def shutdown(self, immediate: bool = False) -> None:  # noqa: FBT001, FBT002  # asyncio.Queue's own signature
         """End the channel as `asyncio.Queue.shutdown` does (Python 3.13), on every Python version.
 
-        Unlike `close()` it turns waiting writers away with `ChannelClosed`; `immediate=True` also discards what is queued.
+        Unlike `close()` it turns waiting writers away with `ChannelClosed`; `immediate=True` also discards what is
+        queued.
         """
         if immediate:
             self._forget_tasks(len(self._queue))
@@ -792,7 +808,7 @@ class Slot(Generic[T]):
         nobody reads any more.
         """
         if not self._held:
-            raise UsageError("This slot has been used. Reserve once for each item: async with channel.reserve() as slot.")
+            raise UsageError("This slot was used. Reserve once for each item: async with channel.reserve() as slot.")
         self._channel.put_reserved(item, self._nbytes)
         self._held = False
 

@@ -21,11 +21,11 @@ def check_capacity(name: str, value: object, *, whole: bool = True) -> None:
     # `0 < value < inf` is also false for NaN, and unlike `math.isfinite` it takes a whole number of any length.
     if isinstance(value, bool) or not isinstance(value, wanted) or not 0 < value < math.inf:
         kind = "a whole number of at least 1" if whole else "a number above 0"
-        raise UsageError(f"{name} must be {kind}, not {value!r}. There is no unbounded mode: choose a bound you can afford.")
+        raise UsageError(f"{name} must be {kind}, not {value!r}. There is no unbounded mode: choose what you can afford.")
 
 
 def byte_size(item: object) -> int | None:
-    """Return the size of a bytes-like item (or of anything with `nbytes`, such as an Arrow batch) in bytes, else `None`."""
+    """Return the size in bytes of a bytes-like item, or of anything with `nbytes` (an Arrow batch), else `None`."""
     if isinstance(item, (bytes, bytearray)):
         return len(item)
     nbytes = getattr(item, "nbytes", None)

@@ -45,24 +45,30 @@ async def run_transform(
 ) -> AsyncGenerator[B, None]:
     """Run a transform item by item: the async form of a synchronous stage."""
     transform = make()
-    enough = transform.done
-    if not enough:
-        async for item in items:
-            try:
+    if not _has_enough(transform):
+        iterator = aiter(items)
+        needed: NeedsAwait | None = None
+        try:
+            async for item in iterator:
                 for out in _applied(transform, item):
                     yield out
-            except NeedsAwait as signal:
-                if signal.transform is not transform or refit is None:
-                    raise
-                async with aclosing(resumed(refit, signal, items)) as outs:
-                    async for out in outs:
-                        yield out
-                return
-            enough = transform.done
-            if enough:
-                break
+                if _has_enough(transform):
+                    break
+        except NeedsAwait as signal:
+            if signal.transform is not transform or refit is None:
+                raise
+            needed = signal  # and go on outside, or it would show as the context of every later error
+        if needed is not None and refit is not None:
+            async with aclosing(resumed(refit, needed, iterator)) as outs:
+                async for out in outs:
+                    yield out
+            return
     for out in transform.finish():
         yield out
+
+
+def _has_enough(transform: Transform[A, B]) -> bool:
+    return transform.done
 
 
 def _applied(transform: Transform[A, B], item: A) -> Iterator[B]:
@@ -70,8 +76,7 @@ def _applied(transform: Transform[A, B], item: A) -> Iterator[B]:
     feed = _once(item)
     yield from transform.apply(feed)
     if feed.gi_frame is not None and not transform.done:
-        # A StopIteration out of a user's function looks to `map` like the end of its input; the rest would be lost
-        # (H36).
+        # A StopIteration out of a user's function looks to `map` like the end of its input (H36).
         raise StageError(
             "a function raised StopIteration, which would have dropped an item silently; "
             "write next(iterator, default) in it, or catch StopIteration"

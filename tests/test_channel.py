@@ -864,6 +864,34 @@ async def test_limiting_the_bytes_again_only_moves_the_limit():
     assert channel.stats().bytes == 0
 
 
+async def test_a_writer_may_sleep_until_there_is_room_for_many():
+    """The engine's writer is woken for a stretch of items, not for each; it never sleeps beside an empty channel."""
+    channel = filled(4)
+    channel.low_water(3)
+    writer = start(channel.put("next"))
+    for _ in range(2):
+        await settle()
+        assert not writer.done()
+        channel.get_nowait()
+    await settle()
+    assert not writer.done()
+    channel.get_nowait()
+    await settle()
+    assert writer.done()
+    assert drain(channel) == [3, "next"]
+
+
+async def test_a_writer_that_sleeps_until_there_is_much_room_is_turned_away_at_once():
+    channel = filled(4)
+    channel.low_water(4)
+    writer = start(channel.put("next"))
+    await settle()
+    channel.abandon()
+    with pytest.raises(ReaderGone):
+        await writer
+    assert channel.over
+
+
 async def test_fill_moves_no_more_than_its_limit_and_says_when_the_iterator_ends():
     channel: Channel[int] = Channel(8)
     source = iter(range(5))

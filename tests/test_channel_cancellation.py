@@ -462,7 +462,9 @@ def weighed() -> Channel[Any]:
 
 
 @pytest.mark.parametrize("make", [lambda: Channel(1), lambda: Channel(3), weighed], ids=["one", "three", "bytes"])
-@pytest.mark.parametrize("seed", [None, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [None, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_a_transfer_cancelled_after_every_step_loses_and_doubles_nothing(make, seed):
     """P2, X21, gate a"""
 

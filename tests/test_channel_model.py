@@ -80,12 +80,15 @@ class ChannelMachine(RuleBasedStateMachine):
         maxsize=st.integers(1, 4),
         max_bytes=st.one_of(st.none(), st.integers(1, 8)),
         exclusive=st.booleans(),
+        low_water=st.integers(1, 4),
     )
-    def make(self, maxsize: int, max_bytes: int | None, exclusive: bool) -> None:
+    def make(self, maxsize: int, max_bytes: int | None, exclusive: bool, low_water: int) -> None:
         size: Callable[[Item], int] | None = (lambda item: item.weight) if max_bytes is not None else None
         self.channel: Channel[Item] = Channel(maxsize, max_bytes=max_bytes, size=size)
         self.max_bytes = max_bytes
         self.exclusive = exclusive
+        self.low_water = min(low_water, maxsize) if exclusive else 1
+        self.channel.low_water(self.low_water)
 
     def iterate(self) -> None:
         """Run the loop once: whatever is ready now."""
@@ -476,8 +479,8 @@ class ChannelMachine(RuleBasedStateMachine):
         ]
         used_slots = [operation for operation in waiting if operation.kind == "reserve" and operation.items]
         assert len(waiting) - len(used_slots) == len(self.channel._putters)
-        if self.channel._putters:
-            assert not self.refusing
+        assert not (self.refusing and self.channel._putters)
+        if self.channel._putters and self.channel.room() >= self.low_water:
             assert not self.fits(self.channel._wanted.get(self.channel._putters[0], 0)), "a writer sleeps beside room"
 
     def look_for_sleeping_readers(self) -> None:

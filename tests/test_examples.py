@@ -19,7 +19,7 @@ EXAMPLES = ROOT / "examples"
 TOLD = {
     "incident.py": r"memory://shop/orders\.csv\.gz: [\d,]+ bytes\n",
     "concurrent_calls.py": r"500 prices stored, at most 16 calls at once\n",
-    "own_stage.py": r"(?s)heat: 3 steps .*smoothed: closed.*highest: 24\.5\n.*first five: \[20\.0, 20\.5, 21\.0, 21\.5, .*\]\n",
+    "own_stage.py": r"(?s)heat: 3 steps .*smoothed: closed.*highest: 24\.5\n.*first five: \[20\.0, .*, 22\.5\]\n",
 }
 SERVED = "fastapi_download.py"
 

@@ -211,7 +211,6 @@ def test_a_source_knows_its_name_and_whether_it_may_be_fused(make, name, synchro
         Doubler(),
         Doubler().method,
     ],
-    ids=repr,
 )
 async def test_an_async_generator_function_over_items_is_a_stage(thing):
     made = resolve_stage(thing)
@@ -283,7 +282,6 @@ def test_a_stage_has_the_name_of_what_it_was_made_of(thing, name):
         sink(total_from)(0),
         Adder(),
     ],
-    ids=repr,
 )
 async def test_a_coroutine_function_over_items_is_a_sink(thing):
     made = resolve_sink(thing)

@@ -18,7 +18,7 @@ async def collected(items: AsyncIterable[Any]) -> list[Any]:
     return [item async for item in items]
 
 
-async def feed(*items: Any) -> AsyncIterator[Any]:
+async def feed(*items: Any) -> AsyncGenerator[Any, None]:
     for item in items:
         yield item
 
@@ -115,8 +115,9 @@ async def test_an_awaitable_without_an_async_form_is_the_callers_affair():
     async def slow(item: int) -> int:
         return item
 
-    with pytest.raises(NeedsAwait) as caught:
-        await collected(Stage(transform=lambda: Applying(slow))(feed(1)))
+    async with aclosing(feed(1)) as given:
+        with pytest.raises(NeedsAwait) as caught:
+            await collected(Stage(transform=lambda: Applying(slow))(given))
     assert caught.value.item == 1
     assert await caught.value.awaitable == 1
 
@@ -144,10 +145,11 @@ async def test_a_stop_iteration_out_of_a_function_does_not_drop_an_item():
 
     taken: list[int] = []
 
-    async def take() -> None:
-        async for item in Stage(transform=lambda: Mapping(unlucky))(feed(1, 2, 3)):
+    async def take(given: AsyncIterable[int]) -> None:
+        async for item in Stage(transform=lambda: Mapping(unlucky))(given):
             taken.append(item)  # noqa: PERF401  # what came before the failure is looked at
 
-    with pytest.raises(StageError, match="StopIteration"):
-        await take()
+    async with aclosing(feed(1, 2, 3)) as given:
+        with pytest.raises(StageError, match="StopIteration"):
+            await take(given)
     assert taken == [1]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from streamflow.cli.demo import ROWS, Options, demo
+from streamflow.cli.layout import wrap
 from streamflow.cli.machine import about, version
 from streamflow.cli.output import Output
 from streamflow.cli.summary import facts
@@ -188,14 +189,20 @@ def _demo(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _said(lines: Iterable[str], code: int) -> int:
+    """Write a message on standard error, in a terminal within its width, and return the code."""
+    errors = Output(sys.stderr)
     first, *more = lines
-    sys.stderr.write("".join(f"{line}\n" for line in (f"streamflow: {first}", *more)))
+    said = [f"streamflow: {first}", *more]
+    on_terminal = errors.stream.isatty()
+    errors.write(line for text in said for line in (wrap(text, errors.width, "    ") if on_terminal else [text]))
     return code
 
 
 def _explained(error: BaseException) -> list[str]:
     """One error as a line and its notes; a group as the errors in it. Where a stage was added is for `--debug`."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    below = [_ADDED.sub("", note) for note in getattr(error, "__notes__", ())]
     if isinstance(error, BaseExceptionGroup):
-        return [error.message, *(f"  {line}" for inner in error.exceptions for line in _explained(inner))]
-    notes = (_ADDED.sub("", note) for note in getattr(error, "__notes__", ()))
-    return [f"{type(error).__name__}: {error}", *(f"  {note}" for note in notes)]
+        said = error.message
+        below[:0] = [line for inner in error.exceptions for line in _explained(inner)]
+    return [said, *(f"  {line}" for line in below)]

@@ -1,7 +1,7 @@
 """Fused synchronous stages as one chain of C iterators, with exact counts between them.
 
-What lives here: building the chain over a stretch of input, counting what passes between its stages, and telling which
-stage an error came from. What must not: waiting, channels.
+What lives here: building the chain over a stretch of input, and counting what passes between its stages. What must not:
+waiting, channels.
 
 How it counts for (almost) nothing: the number of items at an *edge* (before, between and after the stages) follows from
 the neighbouring edge wherever a stage emits exactly one item for each. Only where it does not, a tally is put in:
@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from operator import length_hint
-from types import CodeType, TracebackType
 from typing import Any
 
+from streamflow.engine.blame import Blame
 from streamflow.errors import StageError
 from streamflow.stages import Stage
 from streamflow.types import Transform
 
-__all__ = ["Brink", "Chain"]
+__all__ = ["Brink", "Chain", "Tally"]
 
 _MANY = (1 << 63) - 1
 
@@ -34,24 +35,31 @@ _PASSING = {map, filter, itertools.compress}
 _HAND = type(iter([]))
 
 
-class _Tally:
+class Tally:
     """Counts what passes, at C speed."""
 
     def __init__(self) -> None:
+        """Nothing has passed."""
         self._ones = itertools.repeat(True, _MANY)
 
     def apply(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Count every item of an iterator as it passes."""
         return itertools.compress(items, self._ones)
+
+    def note(self) -> None:
+        """Count one item."""
+        next(self._ones)
 
     @property
     def count(self) -> int:
+        """How many have passed."""
         return _MANY - length_hint(self._ones)
 
 
 class Brink:
     """The end of a stretch of input: an empty iterator that tells whether it was asked.
 
-    It is made of C parts, as `_Tally` is: to learn that nothing passes the filter, the one `None` must have been taken.
+    It is made of C parts, as `Tally` is: to learn that nothing passes the filter, the one `None` must have been taken.
     """
 
     __slots__ = ("_mark", "items")
@@ -78,27 +86,37 @@ class Chain:
         """Make fresh transforms, and the tallies they need."""
         self.stages = tuple(stages)
         self.transforms: list[Transform[Any, Any]] = [stage.transform() for stage in stages if stage.transform is not None]
-        self._tallies: dict[int, _Tally] = {}
+        self._tallies: dict[int, Tally] = {}
         self._group_of = self._groups()
         known = {self._group_of[-1]} | (set() if from_source else {self._group_of[0]})
         for edge, group in enumerate(self._group_of):
             if group not in known:
-                self._tallies[edge] = _Tally()
+                self._tallies[edge] = Tally()
                 known.add(group)
+        self.blame = Blame(self.stages, self.transforms)
         self._brink = Brink()
+        self._brinks: dict[int, Brink] = {}
+        self._first = 0
+        self._next_tail: int | None = None
         self._passing = False
         self._steps: list[Callable[[Iterator[Any]], Iterator[Any]]] = []
         self._begins: list[int] = []
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """List what stands behind one another, transforms and tallies, and where each edge begins."""
+        """List what stands behind one another, transforms, tallies and brinks, and where each edge begins."""
         for edge in range(len(self.transforms) + 1):
             self._begins.append(len(self._steps))
+            if edge and _may_have_enough(self.transforms[edge - 1]):
+                self._steps.append(partial(self._with_brink, edge))
             if edge in self._tallies:
                 self._steps.append(self._tallies[edge].apply)
             if edge < len(self.transforms):
                 self._steps.append(self.transforms[edge].apply)
+
+    def _with_brink(self, edge: int, items: Iterator[Any]) -> Iterator[Any]:
+        self._brinks[edge] = brink = Brink()
+        return itertools.chain(items, brink.items)
 
     def _groups(self) -> list[int]:
         """Number the edges so that edges that must have the same count get the same number."""
@@ -109,10 +127,12 @@ class Chain:
 
     def over(self, hand: Iterator[Any]) -> Iterator[Any]:
         """Return the chain over a stretch of input."""
-        self._brink = brink = Brink()
-        return self._wrap(itertools.chain(hand, brink.items), 0)
+        return self._wrap(hand, 0)
 
     def _wrap(self, items: Iterator[Any], first: int) -> Iterator[Any]:
+        self._first = first
+        self._brink = brink = Brink()
+        items = itertools.chain(items, brink.items)
         passing = True
         for step in self._steps[self._begins[first] :] if first else self._steps:
             items = step(items)
@@ -124,21 +144,22 @@ class Chain:
         """Whether it is certain, without asking the chain, that it has nothing more to give over this hand."""
         return self._passing and type(hand) is _HAND and not length_hint(hand)
 
-    def prefix(self, hand: Iterator[Any], length: int) -> Iterator[Any]:
-        """Return the chain of only the first `length` transforms over a stretch of input."""
-        items = hand
-        for transform in self.transforms[:length]:
-            items = transform.apply(items)
-        return items
-
     def check_ended(self) -> None:
         """Call when the chain gave nothing more: raise if that was not the end of its input but a stray StopIteration."""
-        if not self._brink.reached and self.done_at() is None:
-            names = " + ".join(stage.name for stage in self.stages)
-            raise StageError(
-                f"a function in {names!r} raised StopIteration, which would have ended the stream silently; "
-                f"write next(iterator, default) in it, or catch StopIteration"
-            )
+        done = self.done_at()
+        brink = self._brink if done is None or done < self._first else self._brinks.get(done + 1)
+        if brink is not None and not brink.reached:
+            raise self._stray_stop()
+
+    def _stray_stop(self) -> StageError:
+        calling = [at for at, stage in enumerate(self.stages) if stage.callable is not None] or [0]
+        names = " + ".join(self.stages[at].name for at in calling)
+        error = StageError(
+            f"a function in {names!r} raised StopIteration, which would have ended the stream silently; "
+            f"write next(iterator, default) in it, or catch StopIteration"
+        )
+        self.blame.mark(error, calling[0])
+        return error
 
     def done_at(self) -> int | None:
         """The index of the last transform that has enough, if any."""
@@ -149,12 +170,31 @@ class Chain:
         return done
 
     def tails(self) -> Iterator[Iterator[Any]]:
-        """At the clean end: what each transform still emits, through those after it.
+        """At the clean end: what each transform still emits, through those after it. Called again, it goes on.
 
         When one has enough, what those before it still hold is not wanted: nested generators would be closed there (P3).
         """
-        for at in range(self.done_at() or 0, len(self.transforms)):
+        if self._next_tail is None:
+            self._next_tail = self.done_at() or 0
+        while self._next_tail < len(self.transforms):
+            at = self._next_tail
+            self._next_tail += 1
             yield self._wrap(self.transforms[at].finish(), at + 1)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the tails have begun, so that no input is wanted any more."""
+        return self._next_tail is not None
+
+    def cut(self, at: int) -> None:
+        """Go on with only the stages before `at`; the edges after it are counted by `tally`."""
+        del self.transforms[at:]
+        self._steps, self._begins = [], []
+        self._lay_out()
+
+    def tally(self, edge: int) -> Tally | None:
+        """Return what counts at this edge, if its count does not follow from another one."""
+        return self._tallies.get(edge)
 
     def counts(self, came: int | None, went: int) -> list[int]:
         """Return the count at every edge, given what came in by the channel before (`None`: source) and what went out."""
@@ -164,28 +204,13 @@ class Chain:
             by_group[self._group_of[0]] = came
         return [by_group[group] for group in self._group_of]
 
-    def guilty(self, error: BaseException) -> int | None:
-        """Return the index of the stage that raised: the one whose function is in the traceback; `None` if unknown."""
-        codes = set(_codes_of(error.__traceback__))
-        silent = None
-        for at, stage in enumerate(self.stages):
-            code = _code_of(stage.callable)
-            if code in codes:
-                return at
-            if code is None:
-                silent = at if silent is None else silent
-        return silent
+    def number(self, at: int, came: int | None, went: int) -> int:
+        """Return the number (from 1) of the item at which stage `at` raised; the arguments are those of `counts`."""
+        group = self._group_of[at]
+        seen = group in {self._group_of[edge] for edge in self._tallies} or (came is not None and group == 0)
+        # A count that is known only from what went out has not seen the failing item.
+        return self.counts(came, went)[at] + (not seen)
 
 
-def _codes_of(traceback: TracebackType | None) -> Iterator[CodeType]:
-    while traceback is not None:
-        yield traceback.tb_frame.f_code
-        traceback = traceback.tb_next
-
-
-def _code_of(function: Any) -> CodeType | None:
-    """The code that shows in a traceback when this callable raises; `None` for builtins."""
-    while hasattr(function, "func"):
-        function = function.func
-    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
-    return code if isinstance(code, CodeType) else None
+def _may_have_enough(transform: Transform[Any, Any]) -> bool:
+    return getattr(type(transform), "done", None) is not False

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
@@ -35,6 +35,15 @@ __all__ = ["codec_stage", "parallel_stage"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+class _Way(NamedTuple):
+    """How a heavy codec is run."""
+
+    name: str
+    above: int
+    gather: int
+
 
 _Run: TypeAlias = Callable[..., Iterator[B]]
 
@@ -78,15 +87,14 @@ def codec_stage(
             holds_items=0,
         )
 
-    function = _gathered if gather else _prompt
-    body = partial(function, make, run, name, thread_above, gather)
+    body = partial(_gathered if gather else _prompt, make, run, _Way(name, thread_above, gather))
     return Stage(body, name=name, callable=run, drops=drops, threads=1, holds=holds + 2 * (gather or HELPING))
 
 
 def parallel_stage(
     make: Callable[[], Codec[A, Callable[[], B]]], *, name: str, threads: int, holds: int = 0
 ) -> Stage[A, B]:
-    """Make a stage of a codec that emits calls instead of results: they are made in threads, the results go out in order.
+    """Make a stage of a codec that emits calls instead of results: threads make them, the results go out in order.
 
     Example: `parallel_stage(ParallelCompressor, name="gzip.compress", threads=4)`.
 
@@ -133,14 +141,14 @@ class _CodecTransform(Generic[A, B]):
 
 
 async def _prompt(
-    make: Callable[[], Codec[A, B]], run: _Run[B], name: str, above: int, _gather: int, items: AsyncIterable[A]
+    make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Answer each item before the next one is taken; big ones in the thread, helping by helping."""
     codec = make()
-    async with Worker(name) as worker:
+    async with Worker(way.name) as worker:
         async for item in items:
             work = run(codec.feed, item)
-            more = (byte_size(item) or 0) >= above
+            more = (byte_size(item) or 0) >= way.above
             while more:
                 helping, more = await worker.call(_helping, work)
                 for out in helping:
@@ -164,10 +172,10 @@ def _helping(work: Iterator[B]) -> tuple[list[B], bool]:
 
 
 async def _gathered(
-    make: Callable[[], Codec[A, B]], run: _Run[B], name: str, above: int, gather: int, items: AsyncIterable[A]
+    make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Collect one block while the thread works on the one before."""
-    codec, worker = make(), Worker(name)
+    codec, worker = make(), Worker(way.name)
     running: asyncio.Task[list[B]] | None = None
     block: list[A] = []
     size, threaded = 0, False
@@ -175,17 +183,19 @@ async def _gathered(
         async for item in items:
             block.append(_frozen(item))
             size += byte_size(item) or 0
-            if running is not None and (running.done() or size >= gather):
+            if running is not None and (running.done() or size >= way.gather):
                 for out in await running:
                     yield out
                 running = None
-            if size >= gather:
-                running = asyncio.create_task(worker.call(_fed, codec, run, block), name=f"streamflow: {name}: thread")
+            if size >= way.gather:
+                running = asyncio.create_task(
+                    worker.call(_fed, codec, run, block), name=f"streamflow: {way.name}: thread"
+                )
                 block, size, threaded = [], 0, True
         if running is not None:
             for out in await running:
                 yield out
-        heavy = threaded or size >= above
+        heavy = threaded or size >= way.above
         for out in await worker.call(_ended, codec, run, block) if heavy else _ended(codec, run, block):
             yield out
     finally:
@@ -210,12 +220,12 @@ async def _parallel(
                 flying.append(asyncio.create_task(next(turn).call(call), name=f"streamflow: {name}: thread"))
                 while flying and (flying[0].done() or len(flying) >= 2 * threads):
                     yield await flying[0]
-                    flying.popleft()
+                    del flying[0]
         for call in run(codec.finish):
             flying.append(asyncio.create_task(next(turn).call(call), name=f"streamflow: {name}: thread"))
         while flying:
             yield await flying[0]
-            flying.popleft()
+            del flying[0]
     finally:
         await finish(_settled(flying, workers))
 

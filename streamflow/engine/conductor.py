@@ -8,9 +8,11 @@ Endings travel along the channels, never around them:
 * *Down*: when a segment has ended, its channel is closed, or failed with its error; the reader below takes what came
   before, then sees the end or the error (P3). A clean end is passed on only after everything above has settled, so an
   error while closing a source still reaches the sink before it commits (E15).
-* *Up*: when a segment has ended for whatever reason, it leaves its input; the segment above is asked to stop, once. So
-  cleanup runs sink first, one after another, as if nested (X15). A cancellation from outside is the same thing begun at
-  the sink.
+* *Up*: when a segment has ended for whatever reason, its input is left and the segment above is asked to stop, once, in
+  the same step. So cleanup runs sink first, one after another, as if nested (X15). A cancellation from outside is the
+  same thing begun at the sink; segments that have not begun are called off at once, so nothing is opened for nothing.
+  A segment that somebody else has cancelled already (a loop that shuts down, a timeout of its own) is left to that: a
+  second cancellation would land in its cleanup and cut it short.
 * *Grace*: a segment that has not stopped `grace` seconds after it was asked is cancelled again, then once more; then
   the run ends without it and says so by name (`StageDidNotStop`).
 
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -36,13 +38,19 @@ from streamflow.engine.budget import Budget
 from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import SegmentPlan, segments_of
 from streamflow.engine.segments import Segment
+from streamflow.engine.telling import described, whereabouts
 from streamflow.errors import StageDidNotStop
 from streamflow.stages import Plan
 
 __all__ = ["Run", "hurry"]
 
-# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19).
+# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19), nor a
+# task that was given up.
 _running: set[Run] = set()
+_given_up: set[asyncio.Task[None]] = set()
+
+_HURRIED = 1.0  # seconds of grace left once somebody is in a hurry
+_MOMENT = 0.05  # seconds until it is looked at again whether a foreign cancellation is over
 
 
 class Run:
@@ -61,7 +69,9 @@ class Run:
         self.cancelled = False
         self.started_at = 0.0
         self.ended_at = 0.0
+        self.grace = plan.grace
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited = False
         self._timers: list[asyncio.TimerHandle] = []
         self._wire(segments_of(plan))
 
@@ -106,13 +116,15 @@ class Run:
         if segment.task is not None and segment.task.cancelled():
             segment.never_began()
         segment.finished = True
-        self._note_origin(segment)
+        with contextlib.suppress(Exception):  # a note on an error is a help; it must not stop the machine
+            self._note_origin(segment)
         if segment.error is not None and segment.writer is not None:
             segment.writer.channel.fail(segment.error)
         self._leave_input(segment)
         self._settle(segment)
 
     def _leave_input(self, segment: Segment) -> None:
+        """Leave what a segment read, and in the same step ask the segment above to stop."""
         if segment.reader is not None:
             segment.reader.channel.abandon()
         above = self._above(segment)
@@ -120,16 +132,32 @@ class Run:
             self._stop(above)
 
     def _stop(self, segment: Segment) -> None:
+        """Ask a segment to stop, once. It is cancelled, unless the reader that left makes it end by itself."""
         if segment.asked or segment.finished:
             return
-        segment.stop()
-        loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(self.plan.grace, self._overdue, segment, 2))
+        segment.asked = True
+        self._later(self.grace, self._overdue, segment, 2)
+        self._cancel(segment)
 
-    def overdue(self, segment: Segment) -> None:
-        """End the grace of a segment that was asked to stop now."""
-        if segment.asked:
-            self._overdue(segment, 1)
+    def _cancel(self, segment: Segment) -> None:
+        if segment.task is None or segment.ends_by_itself():
+            return
+        if segment.task.cancelling():
+            self._later(_MOMENT, self._cancel, segment)
+        else:
+            segment.task.cancel()
+
+    def _later(self, seconds: float, action: Callable[..., None], *args: Any) -> None:
+        self._timers.append(self.over.get_loop().call_later(seconds, action, *args))
+
+    def hurry(self) -> list[str]:
+        """End the grace of what is stopping, and shorten that of what will be; return the names of what is still open."""
+        self.grace = min(self.grace, _HURRIED)
+        still_open = [segment for segment in self.segments if not segment.finished]
+        for segment in still_open:
+            if segment.asked:
+                self._overdue(segment, 1)
+        return [f"{segment.plan.name!r} of {self.plan.name}" for segment in still_open]
 
     def _overdue(self, segment: Segment, tries: int) -> None:
         """The grace is over: cancel again, in case the first cancel was swallowed (H14); at last go on without it."""
@@ -137,14 +165,18 @@ class Run:
             return
         if tries:
             segment.task.cancel()
-            pause = min(1.0, self.plan.grace)
-            self._timers.append(asyncio.get_running_loop().call_later(pause, self._overdue, segment, tries - 1))
-            return
+            self._later(min(_HURRIED, self.grace), self._overdue, segment, tries - 1)
+        else:
+            self._give_up(segment, segment.task)
+
+    def _give_up(self, segment: Segment, task: asyncio.Task[None]) -> None:
         segment.error = StageDidNotStop(
-            f"stage {segment.plan.name!r} was asked to stop and did not within {self.plan.grace:g} s; "
-            f"it is left running at {_whereabouts(segment.task)}"
+            f"stage {segment.plan.name!r} was asked to stop and did not within {self.grace:g} s; "
+            f"it is left running at {whereabouts(task, segment.generator)}"
         )
         segment.late = True
+        _given_up.add(task)
+        task.add_done_callback(_given_up.discard)
         self._ended(segment)
 
     def _settle(self, segment: Segment) -> None:
@@ -156,7 +188,7 @@ class Run:
         if segment.reader is not None:
             segment.reader.channel.abandon()  # what a writer in its last step still put is counted
         if segment.writer is not None:
-            trouble = segment.error or self._trouble_above(segment)
+            trouble = segment.error if segment.error is not None else self._trouble_above(segment)
             segment.writer.channel.fail(trouble) if trouble is not None else segment.writer.channel.close()
         below = self._below(segment)
         if below is not None:
@@ -180,6 +212,16 @@ class Run:
         _running.discard(self)
         if not self.over.done():
             self.over.set_result(None)
+        if self.cancelled and not self._awaited:
+            self._report()
+
+    def _report(self) -> None:
+        """Nobody awaits a run whose iterator was dropped: tell the loop what failed while it was being closed."""
+        for cause in self.causes():
+            self.over.get_loop().call_exception_handler(
+                {"message": f"an error while {self.plan.name}, whose iterator was dropped, was being closed",
+                 "exception": cause}
+            )
 
     # --- asking from outside -------------------------------------------------------------------------------------
 
@@ -191,12 +233,16 @@ class Run:
         if self.output is not None:
             self.output.channel.abandon()
         self._stop(self.segments[-1])
+        for segment in self.segments:
+            if not segment.begun:
+                self._stop(segment)
 
     async def wait(self) -> Any:
         """Wait until everything is closed; return the sink's value or raise what went wrong.
 
         Cancellation: stops the run, waits until everything is closed or its grace is over, then goes on as it came.
         """
+        self._awaited = True
         try:
             await asyncio.wait([self.over])
         except asyncio.CancelledError as error:
@@ -214,16 +260,29 @@ class Run:
 
     async def close(self) -> None:
         """Leave as the consumer: stop what still runs, wait until it is closed, raise what failed while closing."""
+        self._awaited = True
+        if self.output is not None:
+            self.output.channel.abandon()
+        self._stop(self.segments[-1])
         try:
             if self.output is not None:
-                await self.output.close()
-            if self.segments:
-                self._stop(self.segments[-1])
+                await self.output.rest()
             await asyncio.wait([self.over])
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             await self._wait_closed()
+            self._note_on(error)
             raise
         self._raise_causes(self.causes())
+
+    async def close_after(self, error: BaseException) -> None:
+        """Close because of `error`, which is about to be raised: what fails while closing is told on it, not instead."""
+        try:
+            await self.close()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see (H18)
+            if second is not error:
+                error.add_note(f"while {self.plan.name} was being closed because of it: {described(second)}")
 
     # --- the outcome ---------------------------------------------------------------------------------------------
 
@@ -263,15 +322,15 @@ class Run:
         return seen + ahead if seen else []
 
     def _answered(self, segment: Segment, error: BaseException) -> bool:
-        """Whether the reader below was given this error; it then passed it on, replaced it or handled it."""
-        below = self._below(segment)
-        reader = below.reader if below is not None else self.output
-        return reader is not None and reader.raised is error
+        """Whether a reader below was given this error; it then passed it on, replaced it or handled it."""
+        at = self.segments.index(segment) + 1
+        readers = [below.reader for below in self.segments[at:]] + [self.output]
+        return any(reader is not None and reader.raised is error for reader in readers)
 
     def _note_on(self, error: BaseException) -> None:
         """Tell on a cancellation what else is known: it must not hide an error, nor that the sink had committed."""
         for cause in self.causes():
-            error.add_note(f"while it was being cancelled, {self.plan.name} also met {type(cause).__name__}: {cause}")
+            error.add_note(f"while it was being cancelled, {self.plan.name} also met {described(cause)}")
         last = self.segments[-1]
         if last.plan.sink is not None and last.error is None and last.finished and not last.stopped:
             error.add_note(f"the sink of {self.plan.name} had already finished: its result stands")
@@ -290,16 +349,6 @@ class Run:
 
 
 def hurry() -> list[str]:
-    """End the grace of every run that is stopping; return the names of the stages that are still open."""
-    still_open = []
-    for run in list(_running):
-        for segment in run.segments:
-            if not segment.finished:
-                still_open.append(f"{segment.plan.name!r} of {run.plan.name}")
-                run.overdue(segment)
-    return still_open
-
-
-def _whereabouts(task: asyncio.Task[Any]) -> str:
-    stack = task.get_stack(limit=1)
-    return f"{stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else "an unknown place"
+    """End the grace of every run of this loop; return the names of the stages that are still open."""
+    loop = asyncio.get_running_loop()
+    return [name for run in list(_running) if run.over.get_loop() is loop for name in run.hurry()]

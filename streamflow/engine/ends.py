@@ -84,8 +84,14 @@ class Reader(Generic[T]):
         return self._batches
 
     async def _each_batch(self) -> AsyncGenerator[list[T], None]:
+        channel = self.channel
         while (hand := await self.next_hand()) is not None:
-            yield list(hand)
+            batch = list(hand)
+            channel.lend(len(batch) - 1)  # the stage has it whole, and the bound grants a stage one item in hand
+            try:
+                yield batch
+            finally:
+                channel.lend(0)
 
     async def get(self) -> T:
         """Take one item; several tasks of a stage may do so at once, first come, first served.
@@ -183,6 +189,10 @@ class Reader(Generic[T]):
     async def close(self) -> None:
         """Leave the channel: what was not taken is discarded and counted, the stage above is told."""
         self.channel.abandon()
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Close what iterates here, in the task that iterated; the channel is left as it is."""
         await self._items.aclose()
         await self._batches.aclose()
 
@@ -200,6 +210,8 @@ class Writer(Generic[T]):
         self._max_bytes = max_bytes
         self._weightless: set[type[Any]] = set()
         self._spilled: deque[T] = deque()
+        self.unput: list[T] = []
+        """What was taken from the stage and could not be put because a cancellation struck; one item at most."""
         self._since = 0.0
         channel.low_water(max(1, channel.maxsize // 2))
 
@@ -208,7 +220,7 @@ class Writer(Generic[T]):
         channel, left = self.channel, self._budget.left
         if left <= 0 or channel._ended or channel._size is not None:
             return 0
-        room = channel._capacity - len(channel._queue) - length_hint(channel._hand) - channel._reserved
+        room = channel._capacity - len(channel._queue) - length_hint(channel._hand) - channel._reserved - channel._lent
         if room > left:
             return left
         return room if room > 0 else 0
@@ -258,8 +270,8 @@ class Writer(Generic[T]):
             self.parked = False
 
     def _lighten(self) -> None:
-        if self.input is not None:
-            self.input.release()
+        if self.input is not None and self.input._putters:
+            self.input.wake()
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
         """Put every item of an async iterator; return whether it came to its end (else the reader has gone)."""
@@ -276,7 +288,11 @@ class Writer(Generic[T]):
                     continue
                 known = type(item)
             if left <= 0:
-                left = self._ready() or await self._more()
+                try:
+                    left = self._ready() or await self._more()
+                except asyncio.CancelledError:
+                    self.unput.append(item)
+                    raise
                 if not left:
                     self.channel.note_dropped()
                     return False
@@ -288,6 +304,12 @@ class Writer(Generic[T]):
                 if not reader.done():
                     reader.set_result(None)
         return True
+
+    def drop(self) -> None:
+        """Count what will never be put."""
+        for _ in self.unput:
+            self.channel.note_dropped()
+        self.unput.clear()
 
     def put_now(self, items: Iterator[T]) -> bool:
         """Put items of an iterator while that needs no wait; return whether it is exhausted, else see `pour`."""
@@ -375,7 +397,7 @@ class Writer(Generic[T]):
             channel.note_dropped()
             return False
         except BaseException:
-            channel.note_dropped()
+            self.unput.append(item)
             raise
         budget.left -= 1
         if budget.left <= 0 and budget.look():

@@ -37,5 +37,7 @@ async def reading(items: AsyncIterable[T], *, maxsize: int = 16, max_bytes: int 
     run.start()
     try:
         yield run.output
-    finally:
-        await run.close()
+    except BaseException as error:
+        await run.close_after(error)
+        raise
+    await run.close()

@@ -4,26 +4,32 @@ What lives here: the four bodies (async source or stage, fused chain, sink) and 
 What must not: how endings travel between segments (the conductor's).
 
 A segment owns one task and one context for its whole life; its generators are pulled and closed only there. It is asked
-to stop at most once: `stop()`. A segment parked at the room of its writer has its generator standing at a `yield`, so
-it ends by `aclose()`; anywhere else it is cancelled.
+to stop at most once. A segment parked at the room of its writer has its generator standing at a `yield`, so it ends by
+`aclose()`; anywhere else it is cancelled.
+
+Timeouts, task groups and cancel scopes around a `yield` are legal in a stage (H32, H33). When one of them strikes while
+the generator stands there, the cancellation arrives in the segment's own wait for room; nobody asked the segment to stop,
+so it is thrown into the generator, where its scope knows it. What the generator had handed over is put first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any
 
+from streamflow.engine.awaiting import going_on
 from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
 from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.engine.stretches import Stretches
+from streamflow.engine.striking import struck
 from streamflow.errors import StageCancelled
-from streamflow.stages import NeedsAwait, Stage, resumed
-from streamflow.types import Transform
+from streamflow.stages import NeedsAwait, Source, Stage
 
 __all__ = ["Segment"]
 
@@ -40,7 +46,9 @@ class Segment:
         self.writer = writer
         self.budget = budget
         self.task: asyncio.Task[None] | None = None
+        self.begun = False
         self.asked = False
+        self.closing = False
         self.finished = False
         self.settled = False
         self.error: BaseException | None = None
@@ -50,6 +58,8 @@ class Segment:
         self.started_at = 0.0
         self.ended_at = 0.0
         self.chain: Chain | None = None
+        self.generator: AsyncIterator[Any] | None = None
+        self._borrowed = False
         if writer is not None and reader is not None and plan.fused:
             writer.input = reader.channel
 
@@ -59,22 +69,17 @@ class Segment:
         self.task = asyncio.create_task(self._main(), name=f"streamflow: {self.plan.name}")
         return self.task
 
-    def stop(self) -> None:
-        """Ask it to stop, once. The reader of its channel has left, which unparks a waiting writer; else cancel it."""
-        if self.asked or self.finished:
-            return
-        self.asked = True
-        if self.task is not None and not (self.writer is not None and self.writer.parked):
-            self.task.cancel()
+    def ends_by_itself(self) -> bool:
+        """Whether it needs no cancellation to stop: it has ended, is closing, or stands parked before a reader that left."""
+        return self.finished or self.closing or (self.writer is not None and self.writer.parked)
 
     async def _main(self) -> None:
         try:
             await asyncio.sleep(0)  # an eager task must not run before the wiring is finished (H24)
-            self.value = await self._body()
+            self.begun = True
+            self._end(await self._body(), None)
         except BaseException as error:  # noqa: BLE001  # every failure is carried on as a value, KeyboardInterrupt too
-            self.error = self._judge(error)
-        finally:
-            self.ended_at = perf_counter()
+            self._end(None, error)
 
     async def _body(self) -> Any:
         try:
@@ -87,44 +92,64 @@ class Segment:
                 await self._run_generator(self._open_generator())
         finally:
             if self.reader is not None:
-                await self.reader.close()
+                await self.reader.rest()
         return None
 
     def never_began(self) -> None:
         """The task was cancelled before its first step, so nothing was opened."""
+        self._end(None, asyncio.CancelledError())
+
+    def _end(self, value: Any, error: BaseException | None) -> None:
+        if self.finished:
+            return  # it was given up; what it does now changes nothing any more
         self.ended_at = perf_counter()
-        self.error = self._judge(asyncio.CancelledError())
+        if self.writer is not None:
+            self.writer.drop()
+        self.value = value
+        self.late = self.asked or self.closing
+        self.error = None if error is None else self._judge(error)
 
     def _judge(self, error: BaseException) -> BaseException | None:
         """What an exception that left the body means: a stop that was asked for is none (P4)."""
-        self.late = self.asked
+        if self.late:
+            failure = _without_stops(error)
+            self.stopped = failure is None
+            return failure
+        if isinstance(error, StopAsyncIteration):
+            return _explained(RuntimeError(f"stage {self.plan.name!r} raised StopAsyncIteration"), error)
         if not isinstance(error, asyncio.CancelledError):
             return error
-        if self.asked:
-            self.stopped = True
-            return None
         stray = StageCancelled(
             f"stage {self.plan.name!r} ended in a CancelledError although nobody cancelled it; "
             f"something it awaits was cancelled from inside (a closed pool, an executor that shut down)"
         )
-        stray.__cause__ = error
-        return stray
+        return _explained(stray, error)
 
     # --- async generators ----------------------------------------------------------------------------------------
 
     def _open_generator(self) -> AsyncIterator[Any]:
-        if self.plan.source is not None:
-            return self.plan.source.__aiter__()
-        assert self.reader is not None
-        return aiter(self.plan.stages[0].function(self.reader))
+        if self.plan.source is None:
+            assert self.reader is not None
+            return aiter(self.plan.stages[0].function(self.reader))
+        opened = self.plan.source.open()
+        items = aiter(opened if isinstance(opened, AsyncIterable) else Source(lambda: opened))
+        self._borrowed = items is opened  # a channel or a connection that iterates itself is its user's to close
+        return items
 
     async def _run_generator(self, items: AsyncIterator[Any]) -> None:
+        self.generator = items
+        try:
+            self.closing = not await self._pump(items)
+        finally:
+            if isinstance(items, AsyncGenerator) or not self._borrowed:
+                await _close(items)
+
+    async def _pump(self, items: AsyncIterator[Any]) -> bool:
         assert self.writer is not None
         try:
-            await self.writer.pump(items)
-        finally:
-            if isinstance(items, AsyncGenerator):
-                await items.aclose()
+            return await self.writer.pump(items)
+        except asyncio.CancelledError as error:
+            return await struck(self.writer, items, error, lambda: self.asked)
 
     # --- fused chains --------------------------------------------------------------------------------------------
 
@@ -134,6 +159,8 @@ class Segment:
         opened = iter(source.open()) if source is not None else None  # type: ignore[arg-type]  # synchronous by plan
         feed = Stretches(opened, self.budget) if opened is not None else self.reader
         assert feed is not None
+        if opened is not None:
+            self.chain.blame.note_source(opened)
         try:
             await self._pass_on(self.chain, feed)
         except NeedsAwait as signal:
@@ -156,58 +183,44 @@ class Segment:
         for tail in chain.tails():
             if not await writer.pour(tail):
                 return
+            chain.check_ended()
 
     async def _run_awaiting(self, signal: NeedsAwait, feed: Feed) -> None:
         """Go on with async stages from the one whose callable turned out to return awaitables."""
         assert self.chain is not None
-        at = next(index for index, transform in enumerate(self.chain.transforms) if transform is signal.transform)
-        refit = self.plan.stages[at].refit
-        assert refit is not None
-        generators = [rest := self._rest_before(at, feed)]
-        generators.append(resumed(refit, signal, rest))
-        for stage in self.plan.stages[at + 1 :]:
-            generators.append(stage.function(generators[-1]))  # type: ignore[arg-type]  # library stages are generators
-        try:
+        async with AsyncExitStack() as closing:
+            generators = going_on(self.chain, signal, feed.next_hand)
+            for generator in generators:
+                closing.push_async_callback(_close, generator)
             await self._run_generator(generators[-1])
-        finally:
-            for generator in reversed(generators):
-                await generator.aclose()
-
-    async def _rest_before(self, at: int, feed: Feed) -> AsyncGenerator[Any, None]:
-        """What the transforms before `at` still give, after the stretch of input that the signal carries on with."""
-        assert self.chain is not None
-        before = self.chain.transforms[:at]
-        has_more = True
-        while has_more and (hand := await feed.next_hand()) is not None:
-            for item in self.chain.prefix(hand, at):
-                yield item
-            has_more = not any(transform.done for transform in before)
-        for index, transform in enumerate(before):
-            for item in _through(before[index + 1 :], transform.finish()):
-                yield item
 
     # --- what is known of it -------------------------------------------------------------------------------------
 
     def counts(self) -> list[int]:
         """Items at every edge of this segment: before its first stage, between its stages, after the last."""
-        came = self.reader.channel.stats().got if self.reader is not None else None
-        went = self.writer.channel.stats().put if self.writer is not None else came or 0
+        came, went = self._edges()
         if self.chain is not None:
             return self.chain.counts(came, went)
         if came is None:
             return [went] * (len(self.plan.stages) + 1)
         return [came] + [went] * max(1, len(self.plan.stages))
 
+    def _edges(self) -> tuple[int | None, int]:
+        came = self.reader.channel.stats().got if self.reader is not None else None
+        return came, self.writer.channel.stats().put if self.writer is not None else came or 0
+
     def guilty(self, error: BaseException) -> tuple[Part, int | None]:
         """Return the part that raised, and the number (from 1) of the item it was at; `None` for a source."""
         stages = [part for part in self.plan.parts if isinstance(part.step, Stage)]
-        at = self.chain.guilty(error) if self.chain is not None else 0
+        at = self.chain.blame.stage_of(error) if self.chain is not None else 0
         if not stages or at is None:
             return self.plan.parts[0], self.counts()[0] if self.reader is not None else None
-        counts = self.counts()
-        # An edge whose count is known only from behind has not seen the failing item.
-        behind = self.reader is None and counts[at] == counts[-1]
-        return stages[at], counts[at] + behind
+        part = stages[at]
+        if self.chain is not None:
+            return part, self.chain.number(at, *self._edges())
+        # Of several calls at once nobody here knows which item the failing one was about.
+        several = isinstance(part.step, Stage) and part.step.concurrency > 1
+        return part, None if several else self.counts()[0]
 
     @property
     def failed_here(self) -> bool:
@@ -236,7 +249,20 @@ class Segment:
         return max(0.0, alive - waited_in - waited_out - self.budget.paused), waited_in, waited_out
 
 
-def _through(transforms: list[Transform[Any, Any]], items: Iterator[Any]) -> Iterator[Any]:
-    for transform in transforms:
-        items = transform.apply(items)
-    return items
+async def _close(items: AsyncIterator[Any]) -> None:
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _without_stops(error: BaseException) -> BaseException | None:
+    """What is left of an error without the stop that was asked for; a task group around a `yield` makes a group of it."""
+    stops = (asyncio.CancelledError, GeneratorExit)
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(stops)[1]
+    return None if isinstance(error, stops) else error
+
+
+def _explained(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error

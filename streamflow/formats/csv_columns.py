@@ -2,8 +2,9 @@
 
 What lives here: dictionaries and lists to fields, missing and extra columns, formulas. What must not: quoting, bytes.
 
-How it works. `fit` looks at a stretch of rows at C speed (their types, their lengths) and `fields` is `operator.itemgetter`
-where nothing special is asked for. Only when a stretch does not fit does `problem` look at single rows, to say what is wrong.
+How it works. `fit` looks at a stretch of rows at C speed (their types, their lengths) and `fields` is
+`operator.itemgetter` where nothing special is asked for. Only when a stretch does not fit does `problem` look at single
+rows, to say what is wrong.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Columns:
         if kind in self.known:
             return None
         if is_mapping(row) is not self.mappings or not _is_row(row):
-            return f"it is a {kind.__name__}, not a {'dictionary' if self.mappings else 'list or tuple'} like the first row"
+            wanted = "dictionary" if self.mappings else "list or tuple"
+            return f"it is a {kind.__name__}, not a {wanted} like the first row"
         self.known.add(kind)
         return None
 
@@ -99,6 +101,7 @@ def _as_it_is(row: Any) -> Any:
 
 
 def is_mapping(row: Any) -> bool:
+    """Whether a row has its fields by name."""
     # Database rows (asyncpg, sqlite3) have keys() without being registered as mappings.
     return hasattr(row, "keys") and hasattr(row, "__getitem__")
 

@@ -14,7 +14,7 @@ from streamflow.errors import UsageError
 __all__ = ["AnyDialect", "resolve_dialect"]
 
 AnyDialect: TypeAlias = str | csv.Dialect | type[csv.Dialect]
-"""What `dialect=` takes: a registered name (`"excel"`, `"excel-tab"`, `"unix"`), a `csv.Dialect` or a subclass of it."""
+"""What `dialect=` takes: a registered name (`"excel"`, `"excel-tab"`, `"unix"`), a `csv.Dialect` or a subclass."""
 
 
 def resolve_dialect(dialect: AnyDialect, options: dict[str, Any]) -> Any:
@@ -23,12 +23,11 @@ def resolve_dialect(dialect: AnyDialect, options: dict[str, Any]) -> Any:
     Raises `UsageError` for an unknown name and for options that cannot go together.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    # The csv module would take any object for a dialect and read the attributes it happens to have.
+    kind = dialect if isinstance(dialect, type) else type(dialect)
+    if not issubclass(kind, str | csv.Dialect):
+        raise UsageError(f"dialect={dialect!r} is neither the name of a dialect nor a csv.Dialect")
     try:
-        # The csv module takes any object for a dialect and reads the attributes it happens to have.
-        if not (
-            isinstance(dialect, str | csv.Dialect) or (isinstance(dialect, type) and issubclass(dialect, csv.Dialect))
-        ):
-            raise TypeError("a dialect is a registered name or a csv.Dialect")
         return csv.reader((), dialect, **given).dialect
     except (csv.Error, TypeError, ValueError) as error:
         known = f"; registered dialects are {', '.join(csv.list_dialects())}" if isinstance(error, csv.Error) else ""

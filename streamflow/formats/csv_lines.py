@@ -15,14 +15,15 @@ __all__ = ["open_quote", "split_lines"]
 def split_lines(text: str) -> list[str]:
     r"""Return the lines with their ends (`\n`, `\r\n` or `\r`), as a file opened with `newline=""` has them."""
     lines = text.splitlines(keepends=True)
-    # str.splitlines ends lines at more than that (form feed, U+2028, ...). As many lines as newlines: it found none of those.
+    # str.splitlines ends lines at more than that (form feed, U+2028, ...). If there are as many lines as newlines, it
+    # found nothing else.
     if len(lines) == text.count("\n"):
         return lines
     return list(io.StringIO(text, newline=""))
 
 
 def open_quote(text: str, dialect: Any) -> int | None:
-    """Return on which line (0 is the first) of an unfinished row the quote opened that is still open; `None` if none is.
+    """Return on which line (0 is the first) of an unfinished row the quote opened that is still open, or `None`.
 
     How: the row is read to its end once as it is and once with a quote in a line behind it. If the reader takes that
     line and it makes no difference, then it closed something.

@@ -29,11 +29,14 @@ Header: TypeAlias = bool | Sequence[str]
 Ragged: TypeAlias = Literal["error", "pad", "keep"]
 """What to do with a row that has too few or too many fields for the header."""
 
+MOST_NAMES = 12
+"""How many names of columns an error shows."""
+
 
 class Parser:
-    """CSV in chunks of any size to rows. One object serves one run; `streamflow.csv.parse` explains the arguments.
+    r"""CSV in chunks of any size to rows. One object serves one run; `streamflow.csv.parse` explains the arguments.
 
-    Example: `rows = [*parser.feed(b"id,name\\n1,"), *parser.feed(b"Ann\\n"), *parser.finish()]`.
+    Example: `rows = [*parser.feed(b"id,name\n1,"), *parser.feed(b"Ann\n"), *parser.finish()]`.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class Parser:
             chunk = chunk if self._kind else chunk.removeprefix("\ufeff")
             self._kind = str
             return cut(chunk)
-        refuse_item("csv.parse", data, "one kind, bytes or str throughout")
+        return refuse_item("csv.parse", data, "one kind, bytes or str throughout")
 
     def _rows_of(self, text: str) -> Iterable[Any]:
         batch = self._reader.feed(text)
@@ -115,7 +118,9 @@ class Parser:
         return out if error is None else and_then(out, error)
 
     def _as_dicts(self, rows: Iterable[Row]) -> Iterator[dict[Any, Any]]:
-        names = (*self._names, None) if self._ragged == "keep" and self._names else self._names
+        names: Any = self._names
+        if self._ragged == "keep":
+            names = (*names, None)
         return map(dict, map(zip, itertools.repeat(names), rows))
 
     def _fitted(self, batch: Batch, first: int) -> tuple[list[Row], Exception | None]:
@@ -143,8 +148,8 @@ class Parser:
 
     def _misfit(self, row: Row, line: int) -> FormatError:
         names = [str(name) for name in self._names or ()]
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        missing = f"; {', '.join(names[len(row) :][:12])} missing" if len(row) < len(names) else ""
+        shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+        missing = f"; {', '.join(names[len(row) :][:MOST_NAMES])} missing" if len(row) < len(names) else ""
         advice = "'pad' or ragged='keep'" if len(row) < len(names) else "'keep'"
         return FormatError(
             f"line {line}: {len(names)} fields expected ({shown}), {len(row)} found{missing}. "
@@ -186,7 +191,7 @@ def _checked_field_limit(max_field: int | None) -> int:
     check_capacity("max_field", max_field)
     if max_field > limit:
         raise UsageError(
-            f"max_field={max_field} is more than the csv module accepts now ({limit} characters). That limit is one for the "
-            f"whole process: call csv.field_size_limit({max_field}) of the standard library once at the start of the program"
+            f"max_field={max_field} is more than the csv module takes now ({limit} characters). That limit is one for "
+            f"the whole process: call csv.field_size_limit({max_field}) of the standard library at its start"
         )
     return max_field

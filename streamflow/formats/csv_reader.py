@@ -229,8 +229,8 @@ class RowReader:
             f"line {line}: a field" if opened is None else f"line {start + opened}: the field in quotes that opens here"
         )
         return LimitExceeded(
-            f"{place} is longer than {csv.field_size_limit()} characters. If a quote is missing, correct the file; if such "
-            f"fields are expected, call csv.field_size_limit(n) of the standard library at the start of the program"
+            f"{place} is longer than {csv.field_size_limit()} characters. If a quote is missing, correct the file; if "
+            f"such fields are expected, call csv.field_size_limit(n) of the standard library when the program starts"
         )
 
     def _row_too_long(self, text: str, start: int) -> LimitExceeded:

@@ -81,7 +81,7 @@ class Formatter:
         return self.take(None)
 
     def take(self, rows: list[Any] | None) -> Iterator[bytes]:
-        """Write rows (`None`: there are no more); yield the blocks that are full. All errors of the stage come from here."""
+        """Write rows (`None`: that was all) and yield the full blocks. All errors of the stage arise in here."""
         if rows is None:
             yield from self._last_block()
             return
@@ -119,7 +119,7 @@ class Formatter:
                 f"row 1 is a {type(row).__name__}, which has no names for the header. "
                 f"Write header=[...] with the names, header=False, or make the rows dictionaries"
             )
-        self._columns = self._columns_for(self._names, is_mapping(row))
+        self._columns = self._columns_for(self._names, mappings=is_mapping(row))
         self._write_header()
         return self._columns
 

@@ -25,20 +25,20 @@ def compress(level: int = 6, *, mtime: int = 0, threads: int = 1) -> Stage[Bytes
     Example:
         await sf.pipeline(rows, csv.format(), gzip.compress(), objects.write("s3://bucket/orders.csv.gz"))
 
-    The work is done in a thread of its own while the loop goes on. The bytes are the same for the same data, however it is
-    chunked, and for any time and machine with the same library. No data gives a valid file of zero bytes.
+    The work is done in a thread of its own while the loop goes on. The bytes are the same for the same data, however it
+    is chunked, and for any time and machine with the same library. No data gives a valid file of zero bytes.
 
     Args:
-        level: 0 (stored), 1 (fastest) to 9 (smallest). With the extra `fast`, 1 to 3 are done by isal: about ten times faster
-            than 6, and some 10 % larger.
+        level: 0 (stored), 1 (fastest) to 9 (smallest). With the extra `fast`, 1 to 3 are done by isal: about ten times
+            faster than 6, and some 10 % larger.
         mtime: the time to put into the header, in seconds since 1970; 0 for none, so that equal data gives equal files.
-        threads: 1, or more for as many blocks at once: `2 * threads` blocks of 128 KiB are held at most. The file then is some
-            tenths of a percent larger, and the same for any number above 1.
+        threads: 1, or more for as many blocks at once: `2 * threads` blocks of 128 KiB are held at most. The file then
+            is some tenths of a percent larger, and the same for any number above 1.
 
     Raises `UsageError`, at once, for a level, a time or a number of threads that cannot be.
 
-    Cancellation: waits for the block in the thread (some milliseconds). The trailer is written only after a clean end, so a stream
-    that was cut short can never be mistaken for a whole one.
+    Cancellation: waits for the block in the thread (some milliseconds). The trailer is written only after a clean end,
+    so a stream that was cut short can never be mistaken for a whole one.
     """
     check_options(level, mtime)
     check_capacity("threads", threads)
@@ -65,17 +65,17 @@ def decompress(
     Example:
         await sf.pipeline(objects.read("s3://bucket/orders.csv.gz"), gzip.decompress(), csv.parse(), sink)
 
-    Chunks of 64 KiB and more are worked off in a thread. Zeros between and after the members are skipped. No data at all gives
-    no data, as the standard library has it.
+    Chunks of 64 KiB and more are worked off in a thread. Zeros between and after the members are skipped. No data at
+    all gives no data, as the standard library has it.
 
     Args:
         max_output_bytes: the most bytes it may expand to; `None`: no limit. Memory is bounded in any case.
-        max_ratio: how many times larger than its input the output may be, judged over each 16 MiB of output. Text is compressed 5
-            to 20 times, the most that is possible is about 1030. `None`: no limit.
+        max_ratio: how many times larger than its input the output may be, judged over each 16 MiB of output. Text is
+            compressed 5 to 20 times, the most that is possible is about 1030. `None`: no limit.
         trailing: what to do with data behind the last member that is no gzip data: `"error"` or `"ignore"`.
 
-    Raises `FormatError` with the byte offset for data that is not gzip, is damaged (also a wrong checksum) or is followed by
-    something else; `TruncatedError` when it ends inside a member; `LimitExceeded` beyond the limits.
+    Raises `FormatError` with the byte offset for data that is not gzip, is damaged (also a wrong checksum) or is
+    followed by something else; `TruncatedError` when it ends inside a member; `LimitExceeded` beyond the limits.
 
     The checksum comes last: what was handed on before it may be damaged. Sinks that commit at the end are safe.
 

@@ -2,9 +2,9 @@
 
 What lives here: the compressor for one thread and the one for several. What must not: threads themselves, waiting.
 
-How it works. The input is cut into blocks of a fixed size, because some libraries' output depends on how their input was
-chunked; so the bytes that come out follow from the bytes that went in alone. The header has no time in it unless asked. The
-trailer, which makes a file whole, is written by `finish`, and `finish` is only called at a clean end.
+How it works. The input is cut into blocks of a fixed size, because some libraries' output depends on how their input
+was chunked; so the bytes that come out follow from the bytes that went in alone. The header has no time in it unless
+asked. The trailer, which makes a file whole, is written by `finish`, and `finish` is only called at a clean end.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Compressor:
 class ParallelCompressor:
     """Bytes to calls that give one gzip member: the calls may be made in any threads, their results go out in order.
 
-    Each block is deflated for itself, with the end of the one before as its dictionary, and closed at a byte's edge, so that
-    the results can be put one behind the other. The checksum is taken here: it needs the order, and is quick.
+    Each block is deflated for itself, with the end of the one before as its dictionary, and closed at a byte's edge, so
+    that the results can be put one behind the other. The checksum is taken here: it needs the order, and is quick.
     """
 
     def __init__(self, level: int = 6, *, mtime: int = 0) -> None:
@@ -137,7 +137,7 @@ class Blocks:
 
 def check_options(level: object, mtime: object) -> None:
     """Refuse a level or a time that cannot be, with `UsageError`."""
-    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= 9:
+    if isinstance(level, bool) or not isinstance(level, int) or level not in range(10):
         raise UsageError(f"level must be a whole number from 0 (stored) to 9 (smallest), not {level!r}")
     if isinstance(mtime, bool) or not isinstance(mtime, int) or not 0 <= mtime < 1 << 32:
         raise UsageError(f"mtime must be a time in whole seconds since 1970, 0 for none; not {mtime!r}")

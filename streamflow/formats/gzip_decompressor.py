@@ -1,11 +1,13 @@
 """A gzip file to bytes: the codec behind `gzip.decompress`.
 
-What lives here: members, their checksums, and the guards against cut, damaged and hostile data. What must not: threads, waiting.
+What lives here: members, their checksums, and the guards against cut, damaged and hostile data. What must not: threads,
+waiting.
 
-How it works. It is a machine of four states, each a method that takes bytes and returns output and what it left: between
-members, in a header, in the data, in a trailer. Each call of the library may give at most 256 KiB, and the rest waits in the
-input; so a small chunk that expands to gigabytes is a long run of pieces under backpressure, not one allocation. The checksum
-stands at the end of a member: what was given out before is only confirmed then, so sinks must not commit earlier.
+How it works. It is a machine of four states, each a method that takes bytes and returns output and what it left:
+between members, in a header, in the data, in a trailer. Each call of the library may give at most 256 KiB, and the rest
+waits in the input; so a small chunk that expands to gigabytes is a long run of pieces under backpressure, not one
+allocation. The checksum stands at the end of a member: what was given out before is only confirmed then, so sinks must
+not commit earlier.
 """
 
 from __future__ import annotations
@@ -109,8 +111,8 @@ class Decompressor:
             self._state = self._ignored
         else:
             raise FormatError(
-                f"after member {self._members} of the gzip data, at byte {self._read}, comes something else: {data[:8]!r}. "
-                f"To ignore what follows write trailing='ignore'"
+                f"after member {self._members} of the gzip data, at byte {self._read}, comes something else: "
+                f"{data[:8]!r}. To ignore what follows write trailing='ignore'"
             )
         return b"", data
 
@@ -180,7 +182,8 @@ class Decompressor:
         ratio = (self._given - given) / max(1, self._read - read)
         if self._max_ratio is not None and ratio > self._max_ratio:
             raise LimitExceeded(
-                f"the gzip data expands {ratio:.0f} times near byte {self._read}, more than max_ratio={self._max_ratio:g}: "
-                f"this may be a decompression bomb. If it is not, pass a larger max_ratio, or None"
+                f"the gzip data expands {ratio:.0f} times near byte {self._read}, more than "
+                f"max_ratio={self._max_ratio:g}: this may be a decompression bomb. If it is not, pass a larger "
+                f"max_ratio, or None"
             )
         self._judged = (self._read, self._given)

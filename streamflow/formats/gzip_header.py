@@ -1,9 +1,10 @@
 """What stands around the data of a gzip member: its header and its trailer (RFC 1952).
 
-What lives here: writing the plain header, finding where one ends that may carry names and comments, the trailer's layout.
-What must not: the compressed data.
+What lives here: writing the plain header, finding where one ends that may carry names and comments, the trailer's
+layout. What must not: the compressed data.
 
-Why the header is read here and not by the libraries: isal 1.9 loses its place when a header with several fields arrives in two chunks.
+Why the header is read here and not by the libraries: isal 1.9 loses its place when a header with several fields arrives
+in two chunks.
 """
 
 from __future__ import annotations

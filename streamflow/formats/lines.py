@@ -36,7 +36,8 @@ class LineSplitter(Generic[Text]):
 
     def feed(self, data: Text, /) -> Iterable[Text]:
         """Return the lines that are complete by now. A line beyond the limit is `LimitExceeded` with its number."""
-        chunk: Any = data if isinstance(data, str) else bytes_of(data, "text.lines")
+        given: Any = data
+        chunk: Any = given if isinstance(given, str) else bytes_of(given, "text.lines")
         if self._newline is None:
             self._newline, self._return = ("\n", "\r") if isinstance(chunk, str) else (b"\n", b"\r")
         if isinstance(chunk, str) is not isinstance(self._newline, str):

@@ -1,12 +1,11 @@
-r"""Bytes to text, text to bytes, and either of them to lines.
+"""Bytes to text, text to bytes, and either of them to lines.
 
 What lives here: the codecs for characters, and the stages `decode`, `encode` and `lines`.
 What must not: waiting, and knowledge of what stands in the lines.
 
 How it works. The incremental codecs of the standard library keep the bytes of a character that is not complete yet. On
 top of them: a byte order mark is skipped, a bad byte is an error that says where (the text before it is delivered
-first), and data that ends inside a character is `TruncatedError` instead of a silent loss. Lines end at `\n` or `\r\n`
-only: `str.splitlines` would also split at U+2028, form feeds and others, which are data.
+first), and data that ends inside a character is `TruncatedError` instead of a silent loss.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Decoder:
     def __init__(
         self, encoding: str = "utf-8", errors: str = "strict", *, line: Callable[[], int] | None = None
     ) -> None:
-        """Make it for one run; see `decode` for the arguments. `line` tells the line for errors; else they are counted."""
+        """Make it for one run; see `decode` for the arguments. `line` tells the line for errors, or it is counted."""
         self.encoding = find_encoding(encoding)
         self.errors = check_errors(errors)
         self._line_now = line or self._count
@@ -90,8 +89,8 @@ class Decoder:
                 text = pending.decode(self.encoding, self.errors)
         except UnicodeError:
             raise TruncatedError(
-                f"the data ends inside a character: the last {len(pending)} byte(s), from offset {self._fed - len(pending)} "
-                f"(line {self._line_now()}), are not complete in {self.encoding}"
+                f"the data ends inside a character: the last {len(pending)} byte(s), from offset "
+                f"{self._fed - len(pending)} (line {self._line_now()}), are not complete in {self.encoding}"
             ) from None
         return (text,) if text else ()
 
@@ -108,8 +107,8 @@ class Decoder:
             self._line += text.count("\n")
             yield text
         raise FormatError(
-            f"{_reason(error)} at byte offset {self._fed + good} (line {self._line_now()}): the data is not {self.encoding}. "
-            f"Pass the encoding it has, or errors='replace' to go on with U+FFFD"
+            f"{_reason(error)} at byte offset {self._fed + good} (line {self._line_now()}): the data is not "
+            f"{self.encoding}. Pass the encoding it has, or errors='replace' to go on with U+FFFD"
         ) from None
 
 

@@ -11,19 +11,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic
 
 from streamflow.engine.ends import Reader
 from streamflow.engine.feeding import reading
 from streamflow.limits import check_capacity
-from streamflow.operators.shapes import Grouped
+from streamflow.operators.variables import A
+from streamflow.stages import Stage
 
 __all__ = ["batched"]
 
-A = TypeVar("A")
 
-
-def batched(n: int, *, within: float | None = None) -> Grouped:
+def batched(n: int, *, within: float | None = None) -> Stage[A, tuple[A, ...]]:
     """Group items into tuples of `n`, or of fewer when `within` seconds have passed since the first of them.
 
     Example: `sf.batched(500, within=0.25)`
@@ -44,7 +43,7 @@ def batched(n: int, *, within: float | None = None) -> Grouped:
     """
     check_capacity("batched(n)", n)
     if within is None:
-        return Grouped(name=f"batched({n})", transform=lambda: _Batched(n), holds_items=n)
+        return Stage(name=f"batched({n})", transform=lambda: _Batched(n), holds_items=n)
     check_capacity("batched(within)", within, whole=False)
 
     async def batched_within(items: AsyncIterable[A]) -> AsyncGenerator[tuple[A, ...], None]:
@@ -53,7 +52,7 @@ def batched(n: int, *, within: float | None = None) -> Grouped:
                 yield tuple(batch)
                 batch.clear()
 
-    return Grouped(batched_within, name=f"batched({n}, within={within:g})", holds_items=n)
+    return Stage(batched_within, name=f"batched({n}, within={within:g})", holds_items=n)
 
 
 class _Batched(Generic[A]):

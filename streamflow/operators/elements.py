@@ -17,7 +17,6 @@ from typing import Any, Generic, overload
 
 from streamflow.limits import check_capacity
 from streamflow.operators.per_item import FILTER, FLAT_MAP, MAP, TAP, per_item
-from streamflow.operators.shapes import Unchanged
 from streamflow.operators.variables import A, B
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable, StageFunction
@@ -167,7 +166,7 @@ class _Take(Generic[A]):
         return iter(())
 
 
-def take(n: int) -> Unchanged:
+def take(n: int) -> Stage[A, A]:
     """Pass the first `n` items (0 or more), then end the stream; the stages above are closed. That is success.
 
     Example: `sf.take(3)`
@@ -185,10 +184,10 @@ def take(n: int) -> Unchanged:
     """
     if n != 0 or isinstance(n, bool):
         check_capacity("take(n)", n)
-    return Unchanged(name=f"take({n})", transform=lambda: _Take(n), drops=True)
+    return Stage(name=f"take({n})", transform=lambda: _Take(n), drops=True)
 
 
-def buffer(n: int) -> Unchanged:
+def buffer(n: int) -> Stage[A, A]:
     """Put a channel of `n` items here, so that both sides run in tasks of their own; changes no item.
 
     Example: `pipeline(source, sf.map(parse), sf.buffer(64), sf.map(load), sink)` lets parse run 64 items ahead.
@@ -205,7 +204,7 @@ def buffer(n: int) -> Unchanged:
     Raises `UsageError` for anything but a whole number of at least 1. Cancellation: the items that wait are discarded.
     """
     check_capacity("buffer(n)", n)
-    return Unchanged(_unchanged, name=f"buffer({n})", capacity=n, one_to_one=True)
+    return Stage(_unchanged, name=f"buffer({n})", capacity=n, one_to_one=True)
 
 
 async def _unchanged(items: AsyncIterable[A]) -> AsyncGenerator[A, None]:

@@ -1,43 +1,23 @@
-"""Stages and sinks whose types follow their input: `take(3)` emits what it takes, whatever that is.
+"""Sinks whose value follows the input: `collect()` gives a list of what it takes, whatever that is.
 
-What lives here: `Unchanged`, `Grouped`, `Collected`, `First`, `FirstOr`: subclasses with a more exact signature, so
-that a type checker can carry the type of the items through a pipeline. What must not: behaviour.
+What lives here: `Collected`, `First`, `FirstOr`: subclasses of `Sink` with a more exact signature, so that a type checker
+knows the pipeline's value. What must not: behaviour.
 
-`Stage[A, B]` fixes both types when it is made, but `sf.take(3)` is made before anybody knows its input. A generic
-`__call__` leaves the question open until a neighbour answers it.
+`Sink[A, R]` fixes both types when it is made, but `sf.collect()` is made before anybody knows its input. A generic
+`__call__` leaves the question open until the stage before it answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, Awaitable
 from typing import Any, Generic, TypeVar
 
-from streamflow.stages import Sink, Stage
+from streamflow.stages import Sink
 
-__all__ = ["Collected", "First", "FirstOr", "Grouped", "Unchanged"]
+__all__ = ["Collected", "First", "FirstOr"]
 
 A = TypeVar("A")
 D = TypeVar("D")
-
-
-class Unchanged(Stage[Any, Any]):
-    """A stage that emits items of the type it takes: `take`, `buffer`."""
-
-    __slots__ = ()
-
-    def __call__(self, items: AsyncIterable[A]) -> AsyncIterator[A]:
-        """Apply it by hand, with no channel: `async for row in stage(rows)`."""
-        return self.function(items)
-
-
-class Grouped(Stage[Any, Any]):
-    """A stage that emits tuples of the items it takes: `batched`."""
-
-    __slots__ = ()
-
-    def __call__(self, items: AsyncIterable[A]) -> AsyncIterator[tuple[A, ...]]:
-        """Apply it by hand, with no channel: `async for batch in stage(rows)`."""
-        return self.function(items)
 
 
 class Collected(Sink[Any, Any]):

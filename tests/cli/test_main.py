@@ -101,14 +101,22 @@ def test_a_difference_is_exit_code_1(said, monkeypatch):
 
 def test_several_failures_are_all_told(said, monkeypatch):
     async def fails(*_):
-        raise ExceptionGroup("2 stages failed independently", [ValueError("one"), OSError("two")])
+        error = ExceptionGroup("2 stages failed independently", [ValueError("one"), OSError("two"), AssertionError()])
+        error.add_note("nothing was written")
+        raise error
 
     monkeypatch.setattr(main, "demo", fails)
 
     code, _, err = said("demo")
 
     assert code == 1
-    assert err.splitlines() == ["streamflow: 2 stages failed independently", "  ValueError: one", "  OSError: two"]
+    assert err.splitlines() == [
+        "streamflow: 2 stages failed independently",
+        "  ValueError: one",
+        "  OSError: two",
+        "  AssertionError",
+        "  nothing was written",
+    ]
 
 
 def test_the_process_moves_rows_and_says_so(command):

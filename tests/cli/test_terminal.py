@@ -65,6 +65,14 @@ def test_the_cursor_comes_back_after_a_failure(on_terminal):
     assert "row 3,999: broken on purpose" in text
 
 
+def test_an_error_is_no_wider_than_the_terminal(on_terminal, tmp_path):
+    code, text = on_terminal("demo", "--source", tmp_path / "nowhere.csv", COLUMNS="40")
+
+    assert code == 1
+    assert "FileNotFoundError" in text
+    assert max(map(len, _lines(text))) <= 40
+
+
 def test_no_color_has_a_panel_without_styles(on_terminal):
     code, text = on_terminal("demo", "--rows", 4000, "--slow", 0.2, COLUMNS="80", NO_COLOR="1")
 

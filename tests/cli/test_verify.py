@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import threading
 from pathlib import Path
 
 import pytest
 
+from streamflow.cli import verify as module
 from streamflow.cli.verify import compare, verify
 from streamflow.places import memory
 
@@ -122,15 +124,22 @@ async def test_a_missing_result_is_an_error(tmp_path):
         await verify(source, target.replace("out", "nothing"), "at")
 
 
-async def test_a_cancellation_ends_the_thread(monkeypatch):
-    """C: the thread has ended when the cancellation goes on."""
-    monkeypatch.setattr(memory, "_buckets", {})
-    store = memory.bucket("slow")
-    await store.put("in.csv", b"id\r\n" + b"1\r\n" * 1_000_000)
-    await store.put("out.csv.gz", gzip.compress(b"id,at\r\n" + b"1,t\r\n" * 1_000_000))
-    task = asyncio.create_task(verify("memory://slow/in.csv", "memory://slow/out.csv.gz", "at"))
-    await asyncio.sleep(0.01)
+async def test_a_cancellation_ends_the_thread(monkeypatch, tmp_path):
+    """P7: the thread has ended when the cancellation goes on."""
+    under_way, ended = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def never_done(before, after, added, stopped):
+        loop.call_soon_threadsafe(under_way.set)
+        verdict = compare(itertools.repeat(["x"]), itertools.repeat(["x", "t"]), added, stopped)
+        ended.set()
+        return verdict
+
+    monkeypatch.setattr(module, "compare", never_done)
+    task = asyncio.create_task(verify(*_written(tmp_path, WHOLE), "at"))
+    await under_way.wait()
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert ended.is_set()

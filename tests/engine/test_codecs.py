@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.engine import codecs
-from streamflow.engine.codecs import codec_stage
+from streamflow.engine.codecs import codec_stage, parallel_stage
 from streamflow.stages import Stage
 
 
@@ -373,3 +374,105 @@ async def test_no_thread_is_started_for_small_data() -> None:
         seen = [threading.active_count() async for _ in out]
 
     assert set(seen) == {before}
+
+
+# --- several threads -------------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """Emits two calls for each item, and one at the end."""
+
+    def __init__(self, call: Callable[[bytes], bytes] = bytes) -> None:
+        self.call = call
+
+    def feed(self, data: bytes, /) -> Iterator[Callable[[], bytes]]:
+        middle = len(data) // 2
+        for half in (data[:middle], data[middle:]):
+            yield partial(self.call, half)
+
+    def finish(self) -> Iterator[Callable[[], bytes]]:
+        yield partial(self.call, b"end")
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+async def test_results_of_several_threads_keep_their_order(threads: int) -> None:
+    second_began = {b"%02d" % n: threading.Event() for n in range(20)}
+
+    def call(data: bytes) -> bytes:
+        if data.startswith(b"<"):
+            assert second_began[data[1:]].wait(10)  # so it is always ready after the one behind it
+        elif data.startswith(b">"):
+            second_began[data[1:]].set()
+        return data
+
+    stage: Stage[bytes, bytes] = parallel_stage(lambda: Calls(call), name="calls", threads=threads)
+
+    out = await collect(stage, each([b"<%02d>%02d" % (n, n) for n in range(20)]))
+
+    assert out == [half for n in range(20) for half in (b"<%02d" % n, b">%02d" % n)] + [b"end"]
+    assert (stage.threads, stage.name) == (threads, "calls")
+
+
+async def test_at_most_twice_as_many_calls_as_threads_are_under_way() -> None:
+    """P1."""
+    gate, taken = threading.Event(), []
+    began: list[bytes] = []
+
+    def call(data: bytes) -> bytes:
+        began.append(data)
+        gate.wait(10)
+        return data
+
+    stage: Stage[bytes, bytes] = parallel_stage(lambda: Calls(call), name="calls", threads=2)
+    task = asyncio.create_task(collect(stage, each([b"%04d" % n for n in range(9)], taken)))
+    await until(lambda: len(began) == 2)
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert taken == [b"0000", b"0001"]
+    assert len(began) == 2
+    gate.set()
+    assert len(await task) == 19
+
+
+async def test_an_error_of_a_call_comes_in_its_turn() -> None:
+    """P3, P4."""
+
+    def call(data: bytes) -> bytes:
+        if data == b"07":
+            raise KeyError("mine")
+        return data
+
+    stage: Stage[bytes, bytes] = parallel_stage(lambda: Calls(call), name="calls", threads=3)
+    async with opened(stage, each([b"%04d" % n for n in range(20)])) as items:
+        out = [await anext(items) for _ in range(15)]
+        with pytest.raises(KeyError, match="mine"):
+            await anext(items)
+
+    assert out == [half for n in range(7) for half in (b"00", b"%02d" % n)] + [b"00"]
+
+
+async def test_cancelling_waits_for_all_threads_and_leaves_none() -> None:
+    """P7."""
+    gate = threading.Event()
+    began: list[bytes] = []
+
+    def call(data: bytes) -> bytes:
+        began.append(data)
+        gate.wait(10)
+        return data
+
+    stage: Stage[bytes, bytes] = parallel_stage(lambda: Calls(call), name="calls", threads=2)
+    before = set(threading.enumerate())
+    task = asyncio.create_task(collect(stage, each([b"%04d" % n for n in range(9)])))
+    await until(lambda: len(began) == 2)
+    task.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not task.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert set(threading.enumerate()) == before
+    assert b"end" not in began

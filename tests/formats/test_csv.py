@@ -147,7 +147,12 @@ def test_a_cut_file_is_truncated_and_not_a_clean_end() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "items"),
-    [(csv.parse(), [b"a,b\n1\n"]), (csv.parse(), [b"a\n\xff"]), (csv.format(), [{"a": 1}, {"b": 1}]), (csv.format(), [3])],
+    [
+        (csv.parse(), [b"a,b\n1\n"]),
+        (csv.parse(), [b"a\n\xff"]),
+        (csv.format(), [{"a": 1}, {"b": 1}]),
+        (csv.format(), [3]),
+    ],
 )
 def test_an_error_can_be_traced_to_its_stage(stage: Stage[Any, Any], items: list[Any]) -> None:
     with pytest.raises(FormatError) as caught:

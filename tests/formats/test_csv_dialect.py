@@ -39,7 +39,7 @@ def test_a_dialect_may_be_a_class_or_an_object(given: Any) -> None:
         ("excel", {"delimiter": ";;"}, "delimiter=';;'"),
         ("excel", {"quotechar": b"'"}, "quotechar=b"),
         ("excel", {"quoting": 99}, "quoting=99"),
-        (7, {}, "dialect=7"),
+        (7, {}, "dialect=7 is neither"),
     ],
 )
 def test_options_that_do_not_work_are_named(dialect: Any, options: dict[str, Any], words: str) -> None:

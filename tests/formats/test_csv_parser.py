@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import sys
 from typing import Any
 
@@ -24,7 +25,7 @@ cuts = st.lists(st.integers(0, 80), max_size=8)
 
 def chunks_of(data: Any, at: list[int]) -> list[Any]:
     edges = [0, *sorted(min(place, len(data)) for place in at), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def parse(*chunks: Any, **options: Any) -> list[Any]:
@@ -142,7 +143,10 @@ def test_rows_are_independent_dictionaries() -> None:
 
 @pytest.mark.parametrize(
     ("bad", "words"),
-    [(b"3\n", "line 5: 2 fields expected (id, name), 1 found; name missing"), (b"3,c,x\n", "line 5: 2 fields expected")],
+    [
+        (b"3\n", "line 5: 2 fields expected (id, name), 1 found; name missing"),
+        (b"3,c,x\n", "line 5: 2 fields expected"),
+    ],
 )
 def test_a_row_of_another_length_is_an_error_after_the_rows_before_it(bad: bytes, words: str) -> None:
     """H62, P3."""
@@ -163,9 +167,12 @@ def test_the_message_for_many_columns_is_short() -> None:
 
 
 def test_pad_fills_short_rows_and_refuses_long_ones() -> None:
-    assert parse(b"a,b,c\n1\n1,2,3\n", ragged="pad") == [{"a": "1", "b": None, "c": None}, {"a": "1", "b": "2", "c": "3"}]
+    assert parse(b"a,b,c\n1\n1,2,3\n", ragged="pad") == [
+        {"a": "1", "b": None, "c": None},
+        {"a": "1", "b": "2", "c": "3"},
+    ]
     assert parse(b"a,b\n1\n", ragged="pad", rows="lists") == [["1", None]]
-    with pytest.raises(FormatError, match="line 2: 2 fields expected .* 3 found"):
+    with pytest.raises(FormatError, match=r"line 2: 2 fields expected .* 3 found"):
         parse(b"a,b\n1,2,3\n", ragged="pad")
 
 
@@ -214,9 +221,9 @@ def test_bytes_and_text_are_not_mixed() -> None:
     parser = Parser(STRICT)
     list(parser.feed(b"id\n"))
 
-    with pytest.raises(UsageError, match="csv.parse takes items of one kind"):
+    with pytest.raises(UsageError, match=r"csv\.parse takes items of one kind"):
         parser.feed("1\n")
-    with pytest.raises(UsageError, match="csv.parse takes items of bytes"):
+    with pytest.raises(UsageError, match=r"csv\.parse takes items of bytes"):
         parser.feed({"id": 1})  # type: ignore[arg-type]  # the mistake is the point
 
 

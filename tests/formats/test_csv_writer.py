@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from streamflow.errors import FormatError, UsageError
 from streamflow.formats.csv_dialect import resolve_dialect
 from streamflow.formats.csv_parser import Parser
-from streamflow.formats.csv_writer import Formatter, escaped
+from streamflow.formats.csv_writer import Formatter
 
 EXCEL = resolve_dialect("excel", {})
-fields = st.one_of(st.text(alphabet='a,"\'\n\r;\\é😀 ', max_size=6), st.none(), st.integers(), st.floats(allow_nan=False))
+fields = st.one_of(
+    st.text(alphabet="a,\"'\n\r;\\é😀 ", max_size=6), st.none(), st.integers(), st.floats(allow_nan=False)
+)
 dialects = st.fixed_dictionaries(
     {},
     optional={
@@ -43,7 +45,7 @@ def blocks_of(rows: list[Any], *, sizes: list[int] | None = None, dialect: Any =
         blocks += [block for row in rest for block in formatter.feed(row)]
     for size in sizes or ():
         blocks += formatter.apply(itertools.islice(rest, size))
-    return blocks + [*formatter.apply(rest), *formatter.finish()]
+    return [*blocks, *formatter.apply(rest), *formatter.finish()]
 
 
 def bytes_of(rows: list[Any], **options: Any) -> bytes:
@@ -62,7 +64,7 @@ def test_bytes_equal_those_of_the_csv_module(rows: list[tuple[Any, ...]], option
         dialect = resolve_dialect("excel", options)
         csv.writer(expected, **options).writerows([names, *rows])
     except (csv.Error, UsageError):
-        assume(False)  # noqa: FBT003  # options that cannot write these fields
+        assume(False)  # options that cannot write these fields
     written = expected.getvalue().encode()
 
     assert written == bytes_of(list(rows), dialect=dialect, header=names)
@@ -242,16 +244,6 @@ def test_formulas_are_made_harmless_where_asked() -> None:
     assert bytes_of(rows[:1]) == b"a,b\r\n=cmd|'/c calc'!A1,-5\r\n"
     assert bytes_of(rows, escape_formulas=True) == b"a,b\r\n'=cmd|'/c calc'!A1,-5\r\n+1e3,'@x\r\n-7,plain\r\n"
     assert bytes_of([["=x"]], header=["=y"], escape_formulas=True) == b"'=y\r\n'=x\r\n"
-
-
-@pytest.mark.parametrize("field", ["=1", "+x", "-x", "@", "\tx", "\rx", "-"])
-def test_everything_a_spreadsheet_takes_for_a_formula_is_escaped(field: str) -> None:
-    assert escaped(field) == "'" + field
-
-
-@pytest.mark.parametrize("field", ["", "x=1", "-1.5", "+3", None, -1, "1-2"])
-def test_what_is_no_formula_is_left_alone(field: Any) -> None:
-    assert escaped(field) is field
 
 
 @pytest.mark.parametrize(

@@ -1,83 +1,90 @@
-"""gzip: equal to the standard library, and every cut, damage and bomb is visible. With zlib, and with isal where installed."""
+"""The gzip stages: options reach the codecs, bad ones are refused, and threads change nothing."""
 
 from __future__ import annotations
 
-import functools
 import gzip as stdlib
-import random
-import tracemalloc
-import zlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageError
+from streamflow.errors import LimitExceeded, TruncatedError, UsageError
 from streamflow.formats import gzip
-from streamflow.formats.gzip import Compressor, Decompressor
+from streamflow.formats.gzip_compressor import Compressor
+from streamflow.stages import Stage
 
-ROWS = b"".join(b"%d,%d,row of text\n" % (n, n * n) for n in range(30_000))
+ROWS = b"".join(b"%d,%d,row of text\n" % (n, n * n) for n in range(90_000))
 
-cuts = st.lists(st.integers(0, 300), max_size=8)
-
-
-@pytest.fixture(params=["zlib", "isal"], autouse=True)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    if request.param == "zlib":
-        monkeypatch.setattr(gzip, "_isal", None)
-    elif gzip._isal is None:  # noqa: SLF001  # there is no public way to ask
-        pytest.skip("isal (the extra `fast`) is not installed")
-    return request.param
+pytestmark = pytest.mark.usefixtures("library")
 
 
-def chunks_of(data: bytes, at: list[int]) -> list[bytes]:
-    edges = [0, *sorted(min(place, len(data)) for place in at), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+async def run(stage: Stage[Any, bytes], data: bytes, size: int = 50_000) -> bytes:
+    async def source() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), size):
+            yield data[at : at + size]
+
+    async with aclosing(source()) as chunks:
+        return b"".join([piece async for piece in stage(chunks)])
 
 
-def run(codec: Any, *chunks: Any) -> bytes:
-    return b"".join([out for chunk in chunks for out in codec.feed(chunk)] + list(codec.finish()))
-
-
-# --- compress --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("level", range(10))
-def test_what_was_compressed_is_read_by_the_standard_library(level: int) -> None:
-    """L1, C7."""
-    for data in (b"", b"x", ROWS, random.Random(1).randbytes(300_000)):
-        assert stdlib.decompress(run(Compressor(level), data)) == data
-        assert run(Decompressor(), run(Compressor(level), data)) == data
-
-
-@pytest.mark.parametrize("level", [0, 1, 3, 6])
-def test_the_bytes_do_not_depend_on_the_chunks(level: int) -> None:
-    """L1: also where the library's own output would."""
-    whole = run(Compressor(level), ROWS)
-    rng = random.Random(level)
-
-    for size in (1, 1000, 70_000, 200_000):
-        cut = sorted(rng.randrange(len(ROWS)) for _ in range(len(ROWS) // size if size > 1 else 0))
-        assert whole == run(Compressor(level), *chunks_of(ROWS, cut))
-    assert run(Compressor(level), ROWS[:5000]) == run(Compressor(level), *chunks_of(ROWS[:5000], list(range(5000))))
-
-
-def test_equal_data_gives_equal_files_unless_a_time_is_asked_for() -> None:
-    assert run(Compressor(), b"rows") == run(Compressor(), b"rows")
-    assert run(Compressor(), b"rows")[4:8] == b"\0\0\0\0"
-    assert run(Compressor(mtime=1_700_000_000), b"rows")[4:8] == (1_700_000_000).to_bytes(4, "little")
-
-
-def test_the_trailer_is_written_by_finish_alone() -> None:
-    """H61: without the clean end the file stays visibly cut."""
+@pytest.mark.parametrize("size", [100, 10_000, 100_000, 700_000])
+async def test_the_stages_give_what_the_codecs_give(size: int) -> None:
+    """L1: small items inline, big ones in a thread, the same bytes."""
+    data = ROWS if size > 100 else ROWS[:400_000]
     compressor = Compressor()
-    cut = b"".join(compressor.feed(ROWS))
+    compressed = await run(gzip.compress(), data, size)
 
-    with pytest.raises(EOFError):
-        stdlib.decompress(cut)
+    assert compressed == b"".join([*compressor.feed(data), *compressor.finish()])
+    assert await run(gzip.decompress(), compressed, size) == data
+
+
+@pytest.mark.parametrize("level", [1, 6])
+async def test_threads_give_the_same_bytes_whatever_their_number(level: int) -> None:
+    """L1, C7."""
+    compressed = await run(gzip.compress(level, threads=2), ROWS)
+
+    assert stdlib.decompress(compressed) == ROWS
+    assert compressed == await run(gzip.compress(level, threads=3), ROWS, 333_333)
+    assert stdlib.decompress(await run(gzip.compress(threads=2), b"")) == b""
+
+
+async def test_the_time_is_in_the_header() -> None:
+    for threads in (1, 2):
+        assert (await run(gzip.compress(mtime=5, threads=threads), b"rows"))[4:8] == (5).to_bytes(4, "little")
+
+
+async def test_no_data_gives_a_valid_empty_file_and_back() -> None:
+    """C7."""
+    empty = await run(gzip.compress(), b"")
+
+    assert stdlib.decompress(empty) == b""
+    assert await run(gzip.decompress(), empty) == b""
+    assert await run(gzip.decompress(), b"") == b""
+
+
+async def test_the_limits_of_decompress_are_kept() -> None:
+    data = stdlib.compress(bytes(40 << 20))
+
+    with pytest.raises(LimitExceeded, match="max_output_bytes=100"):
+        await run(gzip.decompress(max_output_bytes=100), data)
+    with pytest.raises(LimitExceeded, match="max_ratio=200"):
+        await run(gzip.decompress(), data)
+    assert len(await run(gzip.decompress(max_ratio=None), data)) == 40 << 20
+    assert await run(gzip.decompress(trailing="ignore"), stdlib.compress(b"x") + b"garbage") == b"x"
+
+
+async def test_a_cut_file_is_truncated() -> None:
+    """H59, P5."""
     with pytest.raises(TruncatedError):
-        run(Decompressor(), cut)
+        await run(gzip.decompress(), stdlib.compress(ROWS)[:-1])
+
+
+def test_the_stages_say_what_they_cost() -> None:
+    assert (gzip.compress().name, gzip.compress().threads) == ("gzip.compress", 1)
+    assert (gzip.compress(threads=4).name, gzip.compress(threads=4).threads) == ("gzip.compress", 4)
+    assert (gzip.decompress().name, gzip.decompress().threads) == ("gzip.decompress", 1)
+    assert gzip.compress(threads=4).holds > gzip.compress(threads=2).holds >= 4 * 128 * 1024
 
 
 @pytest.mark.parametrize("level", [-1, 10, 1.5, True, "6", None])
@@ -93,192 +100,11 @@ def test_times_that_are_none_are_refused(mtime: Any) -> None:
         gzip.compress(mtime=mtime)
 
 
-def test_text_is_refused_with_advice() -> None:
-    with pytest.raises(UsageError, match=r"gzip.compress takes items of bytes, not str. Put text.encode\(\) before it"):
-        Compressor().feed("text")  # type: ignore[arg-type]  # the mistake is the point
-
-
-# --- decompress ------------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.binary(max_size=60), max_size=4), st.integers(0, 9), cuts)
-def test_members_one_after_the_other_equal_the_standard_library(members: list[bytes], padding: int, at: list[int]) -> None:
-    """L1, H59: all members, zeros after them."""
-    data = b"".join(map(stdlib.compress, members)) + bytes(padding if members else 0)
-
-    assert stdlib.decompress(data) == run(Decompressor(), *chunks_of(data, at)) == b"".join(members)
-
-
-def test_every_cut_and_byte_by_byte_give_the_same() -> None:
-    """L1, C7."""
-    data = stdlib.compress(b"one" * 30) + b"\0\0" + stdlib.compress(b"") + stdlib.compress(b"two") + bytes(3)
-    expected = b"one" * 30 + b"two"
-
-    for at in range(len(data) + 1):
-        assert run(Decompressor(), data[:at], data[at:]) == expected
-    assert run(Decompressor(), *(data[at : at + 1] for at in range(len(data)))) == expected
-    assert run(Decompressor(), bytearray(data[:9]), memoryview(data)[9:]) == expected
-
-
-def test_no_data_gives_no_data_as_in_the_standard_library() -> None:
-    """C7."""
-    assert run(Decompressor()) == run(Decompressor(), b"", b"") == stdlib.decompress(b"") == b""
-
-
-def member_with(head: bytes) -> bytes:
-    raw = zlib.compressobj(6, zlib.DEFLATED, -15)
-    body = raw.compress(b"data") + raw.flush()
-    return head + body + zlib.crc32(b"data").to_bytes(4, "little") + (4).to_bytes(4, "little")
-
-
-@pytest.mark.parametrize("flags", range(32))
-def test_headers_with_names_comments_and_checksums_are_read_at_every_cut(flags: int) -> None:
-    """L1."""
-    head = b"\x1f\x8b\x08" + bytes([flags]) + b"\1\2\3\4\0\x03"
-    head += b"\x02\0\0b" * bool(flags & 4) + b"name\0" * bool(flags & 8) + b"comment\0" * bool(flags & 16)
-    data = member_with(head + (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little") * bool(flags & 2))
-
-    assert stdlib.decompress(data) == b"data"
-    for at in range(len(data)):
-        assert run(Decompressor(), data[:at], data[at:]) == b"data"
-        with pytest.raises(TruncatedError if at else AssertionError):
-            assert run(Decompressor(), data[:at]) == b"data"
-
-
-@pytest.mark.parametrize(
-    ("head", "words"),
-    [
-        (b"\x1f\x8b\x07\0\0\0\0\0\0\3", "unknown compression method 7"),
-        (b"\x1f\x8b\x08\x20\0\0\0\0\0\3", "unknown header flags 0x20"),
-        (b"\x1f\x8b\x08\2\0\0\0\0\0\3xx", "the checksum of its header is wrong"),
-        (b"\x1f\x8b\x08\x08\0\0\0\0\0\3" + b"n" * 300_000, "its header has no end"),
-    ],
-)
-def test_headers_that_cannot_be_are_damage(head: bytes, words: str) -> None:
-    data = stdlib.compress(b"first") + member_with(head)
-
-    with pytest.raises(FormatError, match=f"damaged in member 2, near byte 25: {words}"):
-        run(Decompressor(), data)
-
-
-@pytest.mark.parametrize("members", [1, 2])
-def test_a_cut_at_every_byte_is_truncation(members: int) -> None:
-    """H59, P5."""
-    member = stdlib.compress(b"row,of,text\n" * 40)
-    data = member * members
-
-    for size in range(1, len(data)):
-        if size == len(member):
-            assert run(Decompressor(), data[:size]) == b"row,of,text\n" * 40
-            continue
-        with pytest.raises(TruncatedError, match=f"inside member {1 + size // (len(member) + 1)}, after {size} bytes"):
-            run(Decompressor(), data[:size])
-
-
-@pytest.mark.parametrize("place", range(1, 9))
-def test_a_wrong_byte_in_the_trailer_is_damage(place: int) -> None:
-    """H59: checksum and length."""
-    data = bytearray(stdlib.compress(b"row\n" * 1000))
-    data[-place] ^= 1
-
-    for at in (0, len(data) - 9, len(data) - 4):
-        with pytest.raises(FormatError, match="damaged in member 1"):
-            run(Decompressor(), data[:at], data[at:])
-
-
-@pytest.mark.parametrize("data", [b"hello world, not gzip", b"\0\0\0\0", b"PK\x03\x04", b"\x1fx"])
-def test_what_is_not_gzip_is_a_format_error(data: bytes) -> None:
-    with pytest.raises(FormatError, match="this is not gzip data"):
-        run(Decompressor(), data)
-
-
-@pytest.mark.parametrize("garbage", [b"garbage!", b"\x1fx", b"\0\0x", b"\x1f\x8c"])
-def test_something_else_behind_the_members_is_an_error_or_ignored(garbage: bytes) -> None:
-    """H59."""
-    data = stdlib.compress(b"rows") + garbage
-    start = len(data) - len(garbage.lstrip(b"\0"))
-
-    for at in range(len(data)):
-        with pytest.raises(FormatError, match=rf"after member 1 .* at byte {start}.*trailing='ignore'"):
-            run(Decompressor(), data[:at], data[at:])
-        assert run(Decompressor(trailing="ignore"), data[:at], data[at:], b"more") == b"rows"
-
-
-def test_a_first_byte_of_a_member_behind_the_last_is_truncation_unless_ignored() -> None:
-    data = stdlib.compress(b"rows") + b"\x1f"
-
-    with pytest.raises(TruncatedError, match="inside member 2"):
-        run(Decompressor(), data)
-    assert run(Decompressor(trailing="ignore"), data) == b"rows"
-
-
-@pytest.mark.parametrize("size", [256 * 1024, 256 * 1024 + 1, 512 * 1024, 3 << 20])
-def test_output_that_fills_the_pieces_exactly_is_whole(size: int) -> None:
-    data = random.Random(size).randbytes(size // 2) + bytes(size - size // 2)
-
-    assert run(Decompressor(), stdlib.compress(data)) == data
-
-
-def test_pieces_are_bounded_and_lazy() -> None:
-    """H60."""
-    bomb = stdlib.compress(bytes(8 << 20))
-    pieces = Decompressor(max_ratio=None).feed(bomb)
-
-    assert len(next(pieces)) <= 256 * 1024
-    assert max(map(len, pieces)) <= 256 * 1024
-
-
-# --- limits ----------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def bomb_of(size: int) -> bytes:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return b"".join(compressor.compress(bytes(1 << 20)) for _ in range(size >> 20)) + compressor.flush()
-
-
-@pytest.mark.parametrize("size", [20 << 20, pytest.param(200 << 20, marks=pytest.mark.slow)])
-def test_a_bomb_needs_little_memory(size: int) -> None:
-    """H60: 200 MB of zeros in 200 KB, taken as one chunk."""
-    bomb = bomb_of(size)
-    tracemalloc.start()
-    try:
-        expanded = sum(map(len, Decompressor(max_ratio=None).feed(bomb)))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-    assert expanded == size
-    assert peak < 4 << 20
-
-
-def test_a_bomb_is_stopped_by_its_ratio() -> None:
-    """H60."""
-    with pytest.raises(LimitExceeded, match=r"expands 1\d\d\d times .* max_ratio=200.*bomb"):
-        run(Decompressor(), bomb_of(64 << 20))
-
-
-def test_a_bomb_behind_ordinary_data_is_stopped_too() -> None:
-    """H60: the ratio is judged over a window, not over the whole."""
-    with pytest.raises(LimitExceeded, match="max_ratio=200"):
-        run(Decompressor(), stdlib.compress(random.Random(1).randbytes(1 << 20)) + bomb_of(64 << 20))
-
-
-def test_ordinary_data_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gzip, "RATIO_WINDOW", 1 << 17)
-
-    assert run(Decompressor(), stdlib.compress(ROWS, 9)) == ROWS
-
-
-@pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False)])
-def test_max_output_bytes_is_exact(size: int, fits: bool) -> None:  # noqa: FBT001  # a parameter of the test
-    """H60."""
-    data = stdlib.compress(b"x" * (size - 500)) + stdlib.compress(b"y" * 500)
-    if fits:
-        assert len(run(Decompressor(max_output_bytes=1000), data)) == size
-    else:
-        with pytest.raises(LimitExceeded, match="more than max_output_bytes=1000"):
-            run(Decompressor(max_output_bytes=1000), data)
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, None])
+def test_numbers_of_threads_that_are_none_are_refused(threads: Any) -> None:
+    """F14."""
+    with pytest.raises(UsageError, match="threads must be"):
+        gzip.compress(threads=threads)
 
 
 @pytest.mark.parametrize(
@@ -297,22 +123,3 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
     """F14, P10."""
     with pytest.raises(UsageError, match=next(iter(options))):
         gzip.decompress(**options)
-
-
-# --- stages ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [100, 10_000, 100_000, 700_000])
-async def test_the_stages_give_what_the_codecs_give(size: int) -> None:
-    """Small items inline, big ones in a thread: the same bytes."""
-
-    async def source(data: bytes) -> Any:
-        for at in range(0, len(data), size):
-            yield data[at : at + size]
-
-    data = ROWS * 3
-    compressed = [block async for block in gzip.compress()(source(data))]
-    plain = [piece async for piece in gzip.decompress()(source(b"".join(compressed)))]
-
-    assert b"".join(compressed) == run(Compressor(), data)
-    assert b"".join(plain) == data

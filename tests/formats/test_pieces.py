@@ -29,7 +29,7 @@ def test_a_buffer_that_may_change_is_copied() -> None:
 def test_other_items_are_refused() -> None:
     with pytest.raises(UsageError, match=r"gzip.compress takes items of bytes, not str. Put text.encode\(\) before it"):
         bytes_of("text", "gzip.compress")
-    with pytest.raises(UsageError, match="takes items of bytes, not NoneType.$"):
+    with pytest.raises(UsageError, match=r"takes items of bytes, not NoneType\.$"):
         bytes_of(None, "gzip.compress")
 
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageError
+from streamflow.errors import FormatError, TruncatedError, UsageError
 from streamflow.formats import text
-from streamflow.formats.text import Decoder, Encoder, LineSplitter
+from streamflow.formats.text import Decoder, Encoder
 
 SAMPLE = "plain, é ü 😀\u2028\x0b\x0c line\r\nlone \r return\n\nlast"
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "shift_jis", "gb18030", "utf-7"]
+ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-32",
+    "latin-1",
+    "cp1252",
+    "shift_jis",
+    "gb18030",
+    "utf-7",
+]
 
 cuts = st.lists(st.integers(0, 200), max_size=12)
 
 
 def chunks_of(data: Any, at: list[int]) -> list[Any]:
     edges = [0, *sorted(min(place, len(data)) for place in at), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def run(codec: Any, chunks: list[Any]) -> list[Any]:
@@ -44,7 +55,9 @@ def outcome(codec: Any, chunks: list[Any]) -> tuple[list[Any], str]:
 
 
 @given(st.text(), st.sampled_from(ENCODINGS), cuts)
-def test_decoding_equals_the_standard_library_however_the_bytes_are_cut(sample: str, encoding: str, at: list[int]) -> None:
+def test_decoding_equals_the_standard_library_however_the_bytes_are_cut(
+    sample: str, encoding: str, at: list[int]
+) -> None:
     """L1, H62."""
     data = sample.encode(encoding, "ignore")
     decoded = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
@@ -125,8 +138,11 @@ def test_other_error_handlers_work_across_cuts() -> None:
 # --- encode ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.text(), st.sampled_from([*ENCODINGS, "iso2022_jp"]), cuts)
-def test_encoding_equals_the_standard_library_however_the_text_is_cut(sample: str, encoding: str, at: list[int]) -> None:
+# Not utf-7: its encoder in the standard library may close a shift sequence earlier, so equal text has several forms.
+@given(st.text(), st.sampled_from([*ENCODINGS[:-1], "iso2022_jp"]), cuts)
+def test_encoding_equals_the_standard_library_however_the_text_is_cut(
+    sample: str, encoding: str, at: list[int]
+) -> None:
     """L1: one byte order mark only, shift sequences closed."""
     encodable = sample.encode(encoding, "ignore").decode(encoding)
 
@@ -161,67 +177,6 @@ def test_the_wrong_kind_of_item_is_refused_with_advice() -> None:
         Decoder().feed("text")  # type: ignore[arg-type]  # the mistake is the point
     with pytest.raises(UsageError, match=r"text.encode takes items of str, not bytes. Put text.decode\(\) before it"):
         Encoder().feed(b"bytes")  # type: ignore[arg-type]  # the mistake is the point
-
-
-# --- lines -----------------------------------------------------------------------------------------------------------
-
-
-def reference_lines(sample: str, *, keepends: bool) -> list[str]:
-    found = list(io.StringIO(sample, newline="\n"))
-    return found if keepends else [line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line for line in found]
-
-
-@given(st.text(alphabet="ab\r\n\x0b\u2028é", max_size=60), cuts, st.booleans())
-def test_lines_end_at_newlines_only_however_the_text_is_cut(sample: str, at: list[int], keepends: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
-    """L1, H62, H64."""
-    expected = reference_lines(sample, keepends=keepends)
-
-    assert expected == run(LineSplitter[str](keepends=keepends), chunks_of(sample, at))
-    data = sample.encode()
-    assert [line.encode() for line in expected] == run(LineSplitter[bytes](keepends=keepends), chunks_of(data, at))
-
-
-def test_lines_of_nothing_are_none() -> None:
-    """C7."""
-    assert run(LineSplitter(), []) == []
-    assert run(LineSplitter(), ["", ""]) == []
-
-
-@given(st.text(alphabet="ab\r\n", max_size=40), cuts, st.integers(1, 6))
-def test_a_line_beyond_the_limit_is_an_error_after_the_lines_before_it(sample: str, at: list[int], limit: int) -> None:
-    """H64: the same at every cut, and nothing is skipped."""
-    expected = reference_lines(sample, keepends=False)
-    long = next((number for number, line in enumerate(expected) if len(line) > limit), None)
-
-    out, error = outcome(LineSplitter[str](limit), chunks_of(sample, at))
-
-    if long is None:
-        assert (expected, "") == (out, error)
-    else:
-        assert expected[:long] == out
-        assert error.startswith(f"LimitExceeded: line {long + 1} is longer than max_length={limit}")
-
-
-def test_a_long_line_is_found_before_its_end_has_come() -> None:
-    """H64: memory stays bounded when no newline comes at all."""
-    splitter = LineSplitter[bytes](1000)
-    with pytest.raises(LimitExceeded, match="line 2"):
-        for chunk in [b"first\n", *[b"x" * 300] * 4]:
-            list(splitter.feed(chunk))
-
-
-def test_lines_of_a_big_chunk_are_made_lazily() -> None:
-    splitter = LineSplitter[str](10)
-    lines = iter(splitter.feed("ok\n" * 100_000 + "much too long a line\n"))
-
-    assert next(lines) == "ok"
-
-
-def test_text_and_bytes_are_not_mixed() -> None:
-    splitter = LineSplitter[Any]()
-    list(splitter.feed("text"))
-    with pytest.raises(UsageError, match="text.lines takes items of one kind"):
-        splitter.feed(b"bytes")
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, float("inf")])

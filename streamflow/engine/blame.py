@@ -1,0 +1,118 @@
+"""Which stage of a fused chain an error came from, read from its traceback.
+
+What lives here: `Blame`. What must not: the chain itself, notes on errors (the conductor's).
+
+A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The innermost
+frame that is a stage's callable names the stage. Two things can go wrong with that, and are put right beforehand:
+
+* One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay without
+  a frame of its own (what matches no other must be its); the others are called through a small function each. That costs
+  a Python call per item, so it is done only where the stages could not be told apart.
+* An error in the source must not be put on a stage through which the source was pulled: the source's frame is known too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+from streamflow.stages import Stage
+from streamflow.types import Transform
+
+__all__ = ["Blame"]
+
+
+class Blame:
+    """What the stages of one chain look like in a traceback."""
+
+    def __init__(self, stages: Sequence[Stage[Any, Any]], transforms: Sequence[Transform[Any, Any]]) -> None:
+        """Note the code of every stage's callable; give it a frame of its own where it cannot be told from another."""
+        self._transforms = transforms
+        self._owner: dict[int, int | None] = {}
+        self._silent: int | None = None
+        self._expanding: int | None = None
+        self._marked: tuple[BaseException, int | None] | None = None
+        for at, (stage, transform) in enumerate(zip(stages, transforms, strict=True)):
+            if stage.callable is not None:
+                self._note(at, stage.callable, transform)
+                self._expanding = self._expanding if stage.one_to_one or stage.drops else at
+
+    def _note(self, at: int, function: Callable[..., Any], transform: Any) -> None:
+        code = _code_of(function)
+        taken = self._silent is not None if code is None else id(code) in self._owner
+        if taken and hasattr(transform, "fn"):
+            transform.fn, code = _framed(transform.fn)
+        if code is not None:
+            self._owner.setdefault(id(code), at)
+        elif self._silent is None:
+            self._silent = at
+
+    def note_source(self, items: Iterator[Any]) -> None:
+        """Note what the source looks like."""
+        code = getattr(items, "gi_code", None) or _code_of(getattr(type(items), "__next__", None))
+        if code is not None:
+            self._owner.setdefault(id(code), None)
+
+    def mark(self, error: BaseException, at: int | None) -> None:
+        """Note that an error came out of stage `at`, `None` for the stages before; the first to see it is right."""
+        if self._marked is None or self._marked[0] is not error:
+            self._marked = (error, at)
+
+    def stage_of(self, error: BaseException) -> int | None:
+        """Return the index of the stage that raised `error`; `None` for the source, or where it cannot be told."""
+        if self._marked is not None and self._marked[0] is error and self._marked[1] is not None:
+            return self._marked[1]
+        frames = _frames_of(error)
+        for frame in reversed(frames):
+            if id(frame.f_code) in self._owner:
+                return self._owner[id(frame.f_code)]
+        if self._silent is not None:
+            return self._silent
+        for frame in reversed(frames):
+            at = self._transform_in(frame)
+            if at is not None:
+                return at
+        # An inner iterable of `flat_map` runs after the call that made it has returned.
+        return self._expanding if frames and not _is_ours(frames[-1]) else None
+
+    def _transform_in(self, frame: FrameType) -> int | None:
+        """The transform whose method this is; the library's own only pass on what others raise."""
+        if _is_ours(frame):
+            return None
+        own = frame.f_locals.get("self")
+        return next((at for at, transform in enumerate(self._transforms) if transform is own), None)
+
+
+def _frames_of(error: BaseException) -> list[FrameType]:
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        frames.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    return frames
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __name__.partition(".")[0]
+
+
+def _code_of(function: Any) -> CodeType | None:
+    """The code that shows in a traceback when this callable raises; `None` for builtins."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for body in (function, getattr(type(function), "__call__", None)):
+        code = getattr(body, "__code__", None)
+        if isinstance(code, CodeType):
+            return code
+    return None
+
+
+def _framed(function: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], CodeType]:
+    """The same function behind a frame that no other has."""
+
+    def call(item: Any) -> Any:
+        return function(item)
+
+    code = call.__code__.replace()
+    return FunctionType(code, call.__globals__, closure=call.__closure__), code

@@ -1,0 +1,18 @@
+"""What the tests of the formats share."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamflow.formats import deflate
+
+
+@pytest.fixture(params=["zlib", "isal"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with zlib and, where the extra `fast` is installed, with isal."""
+    name: str = request.param
+    if name == "zlib":
+        monkeypatch.setattr(deflate, "isal", None)
+    elif deflate.isal is None:
+        pytest.skip("isal (the extra `fast`) is not installed")
+    return name
