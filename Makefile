@@ -12,6 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PY := .venv/bin/python
 ARGS ?=
 
+export TMPDIR := $(CURDIR)/.cache/tmp
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,7 +25,7 @@ help:  ## list these targets
 	@echo "usage: make TARGET"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/.run  ## run the demo pipeline; options by ARGS="..."
+run: .venv/.run .cache/tmp  ## run the demo pipeline; options by ARGS="..."
 	@$(PY) -m streamflow demo $(ARGS)
 
 test: format-check lint types layers tests  ## all that CI runs: format, lint, types, layers, every test
@@ -79,7 +80,7 @@ clean:  ## remove all that make has made
 	@$(PY) -m pip install --quiet --editable '.[dev]'
 	@touch .venv/.run $@
 
-.venv/.made:
+.venv/.made: | .cache/tmp
 	@command -v '$(PYTHON)' >/dev/null || { \
 		echo "No '$(PYTHON)' here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,7 +1,7 @@
 """How throughput and memory depend on the capacity of the channels: where the defaults come from.
 
-What lives here: two curves, over `maxsize` (items) and over `max_bytes`. Speed is measured in this process in alternating
-rounds; memory in a process for each point, which runs this file, over what the smallest capacity takes.
+What lives here: two curves, over `maxsize` (items) and over `max_bytes`. Speed is measured in this process in
+alternating rounds; memory in a process for each point, which runs this file, over what the smallest capacity takes.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _by_items(items: int, rounds: int) -> str:
     at = _SIZES.index(_DEFAULT_SIZE)
     rows = [
         [
-            f"**{size:,}**" if size == _DEFAULT_SIZE else f"{size:,}",
+            _marked(f"{size:,}", size == _DEFAULT_SIZE),
             *_relative(speeds, place, at),
             f"{peaks[place]:.1f} MiB",
         ]
@@ -95,6 +95,10 @@ def _by_items(items: int, rounds: int) -> str:
     _draw(speeds["functions"], peaks)
     head = ["maxsize", "functions, items/s", "of the default", "stages, items/s", "of the default", "memory"]
     return table(head, rows)
+
+
+def _marked(text: str, default: bool) -> str:  # noqa: FBT001  # two arguments, and the call says which is which
+    return f"**{text}**" if default else text
 
 
 def _relative(speeds: dict[str, list[float]], place: int, at: int) -> list[str]:
@@ -109,9 +113,10 @@ def _draw(speeds: Sequence[float], peaks: Sequence[float]) -> None:
         "Throughput and memory over the capacity of the channels",
         "maxsize: items in each of the channels",
         _SIZES,
-        [f"{size:,}" for size in _SIZES],
-        Curve("million items per second", [speed / 1e6 for speed in speeds], "#1f6fb4"),
-        Curve("MiB held by full channels", peaks, "#c2410c"),
+        (
+            Curve("million items per second", [speed / 1e6 for speed in speeds], "#1f6fb4"),
+            Curve("MiB held by full channels", peaks, "#c2410c"),
+        ),
         _SIZES.index(_DEFAULT_SIZE),
     )
     (DOCS / "capacity.svg").write_text(picture, encoding="utf-8")
@@ -128,7 +133,7 @@ def _by_bytes(chunks: int, rounds: int) -> str:
     base = speeds[_BYTES.index(_DEFAULT_BYTES)]
     rows = [
         [
-            f"**{limit >> 10:,} KiB**" if limit == _DEFAULT_BYTES else f"{limit >> 10:,} KiB",
+            _marked(f"{limit >> 10:,} KiB", limit == _DEFAULT_BYTES),
             f"{speed:,.0f} MiB/s",
             f"{100 * speed / base:.0f} %",
             f"{peak:.1f} MiB",

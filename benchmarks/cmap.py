@@ -90,6 +90,6 @@ def run(*, items: int = 50_000, rounds: int = 5) -> str:
         timings = [columns[loop_name][name] for loop_name in LOOPS]
         alone = [next(iter(columns[loop_name].values())).median for loop_name in LOOPS]
         cells = zip(timings, alone, strict=True)
-        rows.append([name, *(f"{timing.median / base:.1f} × ({timing.median:,.0f} ns)" for timing, base in cells)])
+        rows.append([name, *(f"{timing.median / base:.1f}x ({timing.median:,.0f} ns)" for timing, base in cells)])
     text = f"{items:,} calls, median of {rounds} rounds, per call. {machine()}"
     return f"{text}\n\n{table(['', *LOOPS], rows)}"

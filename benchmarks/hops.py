@@ -1,6 +1,6 @@
 """What a hop costs: N integers through `+1`, `filter even`, `*2`, in all the ways there are.
 
-What lives here: streamflow's three ways of running that job, next to those of `rivals.py` and Node.js, in one comparison.
+What lives here: streamflow's three ways to run that job, next to those of `rivals.py` and Node.js, in one comparison.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _node(n: int) -> Iterator[Contender]:
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
 
     for size in SIZES:
-        for kind, name in (("transforms", "Node.js, `Transform` × 3"), ("generators", "Node.js, async generators")):
+        for kind, name in (("transforms", "Node.js, three `Transform`s"), ("generators", "Node.js, async generators")):
             yield Contender(f"{name} {size}", partial(seconds, kind, size))
 
 
@@ -103,10 +103,10 @@ def _table(timings: dict[str, Timing]) -> str:
     for name in dict.fromkeys(name.rpartition(" ")[0] for name in timings if name not in (_LIMIT, _NESTED)):
         limit = limits.get(name, timings[_LIMIT].median)
         cells = [timings[f"{name} {size}"] for size in SIZES]
-        rows.append([name, *(f"{cell.median / limit:.1f} × ({cell.median:,.0f} ns)" for cell in cells), _worst(cells)])
+        rows.append([name, *(f"{cell.median / limit:.1f}x ({cell.median:,.0f} ns)" for cell in cells), _worst(cells)])
     for name in (_LIMIT, _NESTED):
         cell = timings[name]
-        rows.append([name, *[""] * (len(SIZES) - 1), f"1.0 × ({cell.median:,.0f} ns)", cell.spread])
+        rows.append([name, *[""] * (len(SIZES) - 1), f"1.0x ({cell.median:,.0f} ns)", cell.spread])
     return table(["", *(f"maxsize {size:,}" for size in SIZES), "spread"], rows)
 
 

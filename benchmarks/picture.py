@@ -24,25 +24,21 @@ class Curve:
     colour: str
 
 
-def chart(
-    title: str, axis: str, at: Sequence[float], labels: Sequence[str], left: Curve, right: Curve, mark: int
-) -> str:
+def chart(title: str, axis: str, at: Sequence[int], curves: tuple[Curve, Curve], mark: int) -> str:
     """Return an SVG of two curves, each with an axis of its own that begins at 0, over positions on a logarithmic axis.
 
     `mark` is the index of the position that a dashed line points out.
     """
+    left, right = curves
     across = [_LEFT + (_WIDTH - _LEFT - _RIGHT) * _share(math.log2(x), math.log2(at[0]), math.log2(at[-1])) for x in at]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         _text(_WIDTH / 2, 20, title, "middle", "#222222", size=14),
         f'<path d="M{_LEFT} {_TOP} V{_HEIGHT - _BOTTOM} H{_WIDTH - _RIGHT} V{_TOP}" fill="none" stroke="#888888"/>',
         f'<path d="M{across[mark]:.1f} {_TOP} V{_HEIGHT - _BOTTOM}" stroke="#888888" stroke-dasharray="4 4"/>',
         _text(across[mark], _TOP - 6, "default", "middle", "#555555"),
-        *(
-            _text(x, _HEIGHT - _BOTTOM + 18, label, "middle", "#222222")
-            for x, label in zip(across, labels, strict=True)
-        ),
+        *(_text(x, _HEIGHT - _BOTTOM + 18, f"{n:,}", "middle", "#222222") for x, n in zip(across, at, strict=True)),
         _text(_WIDTH / 2, _HEIGHT - 12, axis, "middle", "#222222"),
         *_drawn(left, across, _LEFT - 8, "end"),
         *_drawn(right, across, _WIDTH - _RIGHT + 8, "start"),

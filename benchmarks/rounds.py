@@ -2,9 +2,9 @@
 
 What lives here: running contenders and summing up. What must not: contenders.
 
-All contenders of a comparison run in one process, one after another, several times over: what disturbs the machine for a
-while disturbs all of them, and their ratios stay true. The time is that of the processor, not that of the wall, so other
-programs disturb less.
+All contenders of a comparison run one after another, several times over: what disturbs the machine for a while disturbs
+all of them, and their ratios stay true. The time is that of the processor, not that of the wall, so other programs
+disturb less.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def machine() -> str:
 
 
 def put_into_page(page: str, name: str, text: str) -> None:
-    """Replace what stands in docs/`page` between `<!-- name -->` and `<!-- /name -->`. Raises `ValueError` without them."""
+    """Replace what stands in docs/`page` between `<!-- name -->` and `<!-- /name -->`; `ValueError` without them."""
     path = DOCS / page
     before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     _, end, after = rest.partition(f"<!-- /{name} -->")

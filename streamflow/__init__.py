@@ -24,6 +24,7 @@ from streamflow.errors import (
     TruncatedError,
     UsageError,
 )
+from streamflow.formats import csv, gzip, text
 from streamflow.observe.report import Report
 from streamflow.observe.statistics import RunStats, StageStats
 from streamflow.operators.batching import batched
@@ -31,6 +32,7 @@ from streamflow.operators.concurrency import map  # noqa: A004  # the standard w
 from streamflow.operators.elements import buffer, filter, flat_map, take, tap  # noqa: A004  # the standard word
 from streamflow.operators.sinks import collect, count, drain, first, for_each, reduce
 from streamflow.pipelines import pipeline
+from streamflow.places import files, objects
 from streamflow.stages import Sink, Source, Stage, sink, source, stage
 from streamflow.streams import Pipeline, Stream, stream
 
@@ -65,12 +67,16 @@ __all__ = [
     "buffer",
     "collect",
     "count",
+    "csv",
     "drain",
+    "files",
     "filter",
     "first",
     "flat_map",
     "for_each",
+    "gzip",
     "map",
+    "objects",
     "pipeline",
     "reduce",
     "run",
@@ -80,4 +86,5 @@ __all__ = [
     "stream",
     "take",
     "tap",
+    "text",
 ]

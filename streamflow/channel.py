@@ -11,8 +11,8 @@ cancelled caller has neither lost nor doubled an item (HAZARDS H1, H3).
 
 *Turns.* A caller that cannot go on appends a future to `_putters` or `_getters` and stays there until its turn is over.
 Only the head of such a queue is ever woken, and a newcomer goes on at once only if nobody waits: first come, first
-served (plain `asyncio.Queue` lets newcomers overtake, H8). Whoever leaves the queue, served or cancelled, wakes the next;
-whoever was woken looks again when it resumes, and keeps its place if it still has to wait.
+served (plain `asyncio.Queue` lets newcomers overtake, H8). Whoever leaves the queue, served or cancelled, wakes the
+next; whoever was woken looks again when it resumes, and keeps its place if it still has to wait.
 
 *The bound.* `maxsize` counts the items queued, the items in the batch that the engine's reader holds in its hand
 (`length_hint` of a list iterator is exact and costs nothing per item), and the room reserved. With `max_bytes` every
@@ -141,7 +141,7 @@ class Channel(asyncio.Queue[T]):
 
     Args:
         maxsize: how many items it holds at most (the high-water mark), at least 1.
-        max_bytes: how many bytes it holds at most, `None` to count items only. One heavier item passes when it is empty.
+        max_bytes: how many bytes it holds at most, `None` to count items only. One heavier item passes when empty.
         size: gives the bytes of an item; default: `len` of bytes-like items, `nbytes` where there is one, else 0.
         name: shown in statistics and `repr`.
 
@@ -249,7 +249,7 @@ class Channel(asyncio.Queue[T]):
     def limit_bytes(self, max_bytes: int) -> None:
         """Start to weigh: from now on items count in bytes as well. For the engine, at the first item that has a size.
 
-        Where items are weighed already it only changes the limit. For the one exclusive writer, while none waits to put.
+        Where items are weighed already it only changes the limit. For the one exclusive writer, while it does not wait.
         """
         check_capacity("max_bytes", max_bytes)
         self.max_bytes = max_bytes

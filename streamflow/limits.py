@@ -21,7 +21,7 @@ def check_capacity(name: str, value: object, *, whole: bool = True) -> None:
     # `0 < value < inf` is also false for NaN, and unlike `math.isfinite` it takes a whole number of any length.
     if isinstance(value, bool) or not isinstance(value, wanted) or not 0 < value < math.inf:
         kind = "a whole number of at least 1" if whole else "a number above 0"
-        raise UsageError(f"{name} must be {kind}, not {value!r}. There is no unbounded mode: choose what you can afford.")
+        raise UsageError(f"{name} must be {kind}, not {value!r}. There is no unbounded mode: choose a fitting bound.")
 
 
 def byte_size(item: object) -> int | None:

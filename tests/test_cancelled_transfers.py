@@ -1,4 +1,4 @@
-"""A three-stage pipeline into a file and into an object, cancelled after every loop step, in every way (P2, P6, P7, X2).
+"""A three-stage pipeline into a file and into an object, cancelled after every loop step, in every way (P2, P6, X2).
 
 Whatever the step: the result is there whole or not at all, nothing half-written is left, the account balances, and (the
 kit looks after each run) no task, generator, thread or descriptor is left.
@@ -73,7 +73,7 @@ class ToObject(Transfer):
         return objects.write("rows.csv", store=self.store, part_size=self.part_size, concurrency=2)
 
     def result(self) -> bytes | None:
-        return self.store.content("rows.csv") if "rows.csv" in self.store.keys() else None
+        return self.store.content("rows.csv") if "rows.csv" in set(self.store.keys()) else None
 
     def leftovers(self) -> object:
         return self.store.uploads

@@ -881,6 +881,22 @@ async def test_a_writer_may_sleep_until_there_is_room_for_many():
     assert drain(channel) == [3, "next"]
 
 
+async def test_what_the_reader_lent_to_its_stage_counts_against_the_bound():
+    """P1: a stage that takes its input in lists has them whole."""
+    channel = filled(4)
+    batch = list(channel.grasp(4))
+    channel.lend(len(batch) - 1)
+    writer = start(channel.put_many(range(10, 20)))
+    await settle()
+    assert (channel.qsize(), channel.room()) == (1, 0)
+    channel.lend(0)
+    await settle()
+    assert (channel.qsize(), channel.room()) == (4, 0)
+    channel.abandon()
+    with pytest.raises(ReaderGone):
+        await writer
+
+
 async def test_a_writer_that_sleeps_until_there_is_much_room_is_turned_away_at_once():
     channel = filled(4)
     channel.low_water(4)

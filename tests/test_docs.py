@@ -23,7 +23,7 @@ def test_the_blocks_of_a_page_run(page, capsys, tmp_path, monkeypatch):
     sf.run(sf.pipeline([b"id,amount\r\n1,10\r\n2,20\r\n"], objects.write("memory://bucket/orders.csv")))
     names: dict[str, object] = {"__name__": "docs"}
     for number, block in enumerate(blocks(page), 1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102  # that is the test
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # that is the test
         main = names.pop("main", None)
         if main is not None:
             sf.run(main())

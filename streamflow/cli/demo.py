@@ -187,4 +187,4 @@ def _reported(job: Pipeline[Written], verdict: Verdict, options: Options, output
     if options.pace and not options.slow:
         output.write(wrap("(The target is slow on purpose; --slow 0 makes it as fast as it can be.)", width))
     if options.target:
-        output.write(["", *wrap(f"The result is {redact(options.target)}", width)])
+        output.write(["", "The result:", redact(options.target)])  # never broken, so that it can be copied

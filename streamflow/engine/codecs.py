@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
@@ -150,7 +151,7 @@ async def _prompt(
             work = run(codec.feed, item)
             more = (byte_size(item) or 0) >= way.above
             while more:
-                helping, more = await worker.call(_helping, work)
+                helping, more = await worker.call(_pulled, work, HELPING)
                 for out in helping:
                     yield out
             for out in work:
@@ -159,44 +160,34 @@ async def _prompt(
             yield out
 
 
-def _helping(work: Iterator[B]) -> tuple[list[B], bool]:
-    """Pull about `HELPING` bytes of output; say whether there may be more."""
-    helping: list[B] = []
-    size = 0
-    for out in work:
-        helping.append(out)
-        size += byte_size(out) or 1
-        if size >= HELPING:
-            return helping, True
-    return helping, False
-
-
 async def _gathered(
     make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Collect one block while the thread works on the one before."""
     codec, worker = make(), Worker(way.name)
-    running: asyncio.Task[list[B]] | None = None
+    running: asyncio.Task[tuple[Iterator[B], bool]] | None = None
     block: list[A] = []
     size, threaded = 0, False
     try:
         async for item in items:
             block.append(_frozen(item))
-            size += byte_size(item) or 0
+            weight = byte_size(item)
+            size += way.gather if weight is None else weight
             if running is not None and (running.done() or size >= way.gather):
-                for out in await running:
+                for out in (await running)[0]:
                     yield out
                 running = None
             if size >= way.gather:
-                running = asyncio.create_task(
-                    worker.call(_fed, codec, run, block), name=f"streamflow: {way.name}: thread"
-                )
+                work = worker.call(_pulled, _fed(codec, run, block))
+                running = asyncio.create_task(work, name=f"streamflow: {way.name}: thread")
                 block, size, threaded = [], 0, True
         if running is not None:
-            for out in await running:
+            for out in (await running)[0]:
                 yield out
-        heavy = threaded or size >= way.above
-        for out in await worker.call(_ended, codec, run, block) if heavy else _ended(codec, run, block):
+        last: Iterator[B] = itertools.chain(_fed(codec, run, block), run(codec.finish))
+        if threaded or size >= way.above:
+            last, _ = await worker.call(_pulled, last)
+        for out in last:
             yield out
     finally:
         await finish(_settled([running] if running else [], [worker]))
@@ -230,12 +221,28 @@ async def _parallel(
         await finish(_settled(flying, workers))
 
 
-def _fed(codec: Codec[A, B], run: _Run[B], block: list[A]) -> list[B]:
-    return [out for item in block for out in run(codec.feed, item)]
+def _fed(codec: Codec[A, B], run: _Run[B], block: list[A]) -> Iterator[B]:
+    return itertools.chain.from_iterable(map(partial(run, codec.feed), block))
 
 
-def _ended(codec: Codec[A, B], run: _Run[B], block: list[A]) -> list[B]:
-    return [*_fed(codec, run, block), *run(codec.finish)]
+def _pulled(work: Iterator[B], most: float = math.inf) -> tuple[Iterator[B], bool]:
+    """Pull output, `most` bytes or a little more; say whether there may be more. An error comes behind the good."""
+    helping: list[B] = []
+    size = 0
+    try:
+        for out in work:
+            helping.append(out)
+            size += byte_size(out) or 1
+            if size >= most:
+                return iter(helping), True
+    except Exception as error:  # noqa: BLE001  # it is raised when its turn comes
+        return _then(helping, error), False
+    return iter(helping), False
+
+
+def _then(items: list[B], error: Exception) -> Iterator[B]:
+    yield from items
+    raise error
 
 
 def _frozen(item: A) -> A:

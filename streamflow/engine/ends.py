@@ -7,9 +7,9 @@ A reader takes what is there into its hand after one wait and gives it out item 
 deque up to the exact room left and looks at the clock between batches. Nothing here awaits between taking an item and
 handing it on.
 
-Who waits is woken late rather than often: the writer when half the channel is free (or the reader has nothing left), since
-a task switch costs as much as some twenty items. What need not wait is plain calls (`take`, `put_now`): only the waits
-are coroutines.
+Who waits is woken late rather than often: the writer when half the channel is free (or the reader has nothing left),
+since a task switch costs as much as some twenty items. What need not wait is plain calls (`take`, `put_now`): only the
+waits are coroutines.
 """
 
 # ruff: noqa: SLF001  # the hot loops look into the channel: a call for each question would cost more than the answers
@@ -45,8 +45,8 @@ class Reader(Generic[T]):
             async for batch in items.batches():   # or all that is there, as a list
                 await table.insert_many(batch)
 
-    It may be left (`break`) and taken up again. An error of a stage above is raised here after the items before it; after
-    that, and after the end, iteration simply ends. Cancellation: no item is lost that is not counted as discarded.
+    It may be left (`break`) and taken up again. An error of a stage above is raised here after the items before it;
+    after that, and after the end, iteration simply ends. Cancellation: no item is lost that is not counted as discarded.
     """
 
     def __init__(self, channel: Channel[T], budget: Budget | None = None) -> None:
@@ -80,7 +80,10 @@ class Reader(Generic[T]):
                 yield item
 
     def batches(self) -> AsyncIterator[list[T]]:
-        """Iterate over lists of items: all that is there, up to half the channel's capacity, without waiting for more."""
+        """Iterate over lists of items: all that is there, up to half the channel, without waiting for more.
+
+        The items of a list count against the channel's bound until the next list is asked for.
+        """
         return self._batches
 
     async def _each_batch(self) -> AsyncGenerator[list[T], None]:
@@ -139,7 +142,7 @@ class Reader(Generic[T]):
         return self.take(self._half) or await self.wait_hand(self._half)
 
     async def wait_hand(self, limit: int) -> Iterator[T] | None:
-        """Go on where `take` gave `None`: wait for a batch, or for a turn. `None` at the end. Raises the failure above."""
+        """Go on where `take` gave `None`: wait for a batch, or for a turn; `None` at the end. Raises the failure above."""
         channel = self.channel
         while True:
             if channel._queue:

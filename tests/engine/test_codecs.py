@@ -157,6 +157,37 @@ async def test_errors_of_the_codec_come_as_they_are(at: str, options: dict[str, 
         await collect(stage, each([b"x", b"y"]))
 
 
+@pytest.mark.parametrize("options", [{}, {"thread_above": 1}, {"thread_above": 1, "gather": 2}])
+@pytest.mark.parametrize("at", ["feed", "finish"])
+async def test_what_was_good_before_an_error_is_given(at: str, options: dict[str, int]) -> None:
+    """P3."""
+    stage: Stage[bytes, bytes] = codec_stage(lambda: Failing(at), name="fail", **options)
+
+    async with opened(stage, each([b"x", b"y"])) as items:
+        for good in [b"x"] if at == "feed" else [b"x", b"y"]:
+            assert await anext(items) == good
+        with pytest.raises(KeyError, match="mine"):
+            await anext(items)
+
+
+@pytest.mark.parametrize("gather", [0, 8])
+async def test_items_that_have_no_size_are_not_collected_without_end(gather: int) -> None:
+    """P1."""
+    taken: list[Any] = []
+
+    class Plain:
+        def feed(self, data: str, /) -> Iterable[str]:
+            return (data,)
+
+        def finish(self) -> Iterable[str]:
+            return ()
+
+    stage: Stage[str, str] = codec_stage(Plain, name="plain", thread_above=1, gather=gather)
+    async with opened(stage, each(["a", "b", "c", "d"], taken)) as items:
+        assert await anext(items) == "a"
+        assert len(taken) <= 2
+
+
 @pytest.mark.parametrize("options", [{}, {"thread_above": 1}, {"thread_above": 1, "gather": 4}])
 async def test_finish_is_not_called_after_a_failure_above(options: dict[str, int]) -> None:
     """H61: a trailer would make a cut output look whole."""

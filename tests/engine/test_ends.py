@@ -68,7 +68,7 @@ async def put_all(way: str, writer: Writer[Any], items: Iterable[Any]) -> bool:
 both_ways = pytest.mark.parametrize("way", ["pump", "pour"])
 
 
-# --- reading in every way --------------------------------------------------------------------------------------------
+# --- reading in every way -------------------------------------------------------------------------------------------
 
 
 async def test_it_gives_every_item_in_order_and_ends():
@@ -199,7 +199,7 @@ async def test_waiting_ends_at_the_end_and_while_something_is_in_hand():
         await reader.wait()
 
 
-# --- the end, failures, cancellation -----------------------------------------------------------------------------------
+# --- the end, failures, cancellation --------------------------------------------------------------------------------
 
 
 async def test_a_failure_comes_after_the_items_before_it_once_and_then_iteration_ends():
@@ -291,7 +291,7 @@ async def test_the_seconds_it_waited_are_counted():
         assert stats.waited_for_items > 0
 
 
-# --- writing -----------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------------------------
 
 
 @both_ways
@@ -482,7 +482,7 @@ async def test_a_chain_tells_the_channel_it_reads_that_its_hand_became_lighter_b
         assert await writing is False
 
 
-# --- items with a size in bytes ----------------------------------------------------------------------------------------
+# --- items with a size in bytes -------------------------------------------------------------------------------------
 
 
 async def watched(reader: Reader[Any], seen: list[Any], limit: int) -> None:
@@ -595,7 +595,7 @@ async def test_a_new_type_without_a_size_changes_nothing():
         assert [item async for item in reader] == [1, "two", 3.0]
 
 
-# --- both ends under cancellation -----------------------------------------------------------------------------------------
+# --- both ends under cancellation -----------------------------------------------------------------------------------
 
 
 @both_ways

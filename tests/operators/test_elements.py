@@ -214,7 +214,8 @@ async def test_no_input_completes_with_no_output(stage: sf.Stage[int, int], sour
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize(
-    "stage", [sf.map(add_one), sf.map(add_one_later), sf.filter(add_one), sf.tap(add_one), sf.take(99), sf.flat_map(twice)]
+    "stage",
+    [sf.map(add_one), sf.map(add_one_later), sf.filter(add_one), sf.tap(add_one), sf.take(99), sf.flat_map(twice)],
 )
 async def test_a_sink_that_asks_for_nothing_stops_the_source(stage: sf.Stage[int, int]) -> None:
     """F1, F5: at most what the channels and one hand of each stage hold is taken."""
@@ -263,7 +264,9 @@ async def fail_at_three_later(number: int) -> int:
 
 @pytest.mark.parametrize("fail", [fail_at_three, fail_at_three_later], ids=["sync", "async"])
 @pytest.mark.parametrize("operator", [sf.map, sf.tap])
-async def test_an_error_comes_after_the_items_before_it(operator: Callable[..., Any], fail: Callable[[int], Any]) -> None:
+async def test_an_error_comes_after_the_items_before_it(
+    operator: Callable[..., Any], fail: Callable[[int], Any]
+) -> None:
     """P3, and P4: it names the stage, the item and the line."""
     got: list[int] = []
     source = TrackedSource(range(9))
