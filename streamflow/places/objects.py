@@ -35,6 +35,8 @@ from streamflow.stages import Sink, Source
 
 __all__ = ["delete", "exists", "info", "read", "write"]
 
+_PART = 8 * MIB
+_LANES = 4
 _ABORT_GRACE = 60.0
 
 
@@ -89,8 +91,8 @@ def read(
 def write(
     url: str,
     *,
-    part_size: int = 8 * MIB,
-    concurrency: int = 4,
+    part_size: int | None = None,
+    concurrency: int | None = None,
     expected_size: int | None = None,
     store: object = None,
     **config: Any,
@@ -105,14 +107,16 @@ def write(
 
     Args:
         url: as for `read`.
-        part_size: bytes per part; S3 wants at least 5 MiB.
-        concurrency: parts under way at once. Memory: up to `(concurrency + 2) * part_size`.
+        part_size: bytes per part, 8 MiB if not given; S3 wants at least 5 MiB.
+        concurrency: parts under way at once, 4 if not given. Memory: up to `(concurrency + 2) * part_size`.
         expected_size: about how many bytes will come, if more than 10,000 parts of `part_size` (78 GiB): clouds want
             equal parts, so theirs are made large enough. The stores in memory grow them by themselves.
         store: as for `read`.
         config: as for `read`.
 
     The value is a `Written`: URL, bytes, ETag.
+
+    A `file://` URL is written as `files.write` does, without parts; an option about parts is refused there.
 
     Raises `UsageError`, `MissingExtra`, `OSError`s as for `read`; and `CommitUnknown` if the answer to the last request
     was lost and the object may be there.
@@ -121,11 +125,12 @@ def write(
     carries a note that the object is complete.
     """
     location = parse(url, scheme_needed=store is None)
-    size = max(positive("part_size", part_size), _equal_part(expected_size))
-    lanes = positive("concurrency", concurrency)
     if location.scheme == "file" and store is None:
-        _refuse(config, location)
+        parts = {"part_size": part_size, "concurrency": concurrency, "expected_size": expected_size}
+        _refuse({**config, **{name: value for name, value in parts.items() if value is not None}}, location)
         return files.write(location.key)
+    size = max(positive("part_size", _PART if part_size is None else part_size), _equal_part(expected_size))
+    lanes = positive("concurrency", _LANES if concurrency is None else concurrency)
     opened = _store(location, store, config, size)
     if size < opened.smallest_part:
         raise UsageError(f"{location}: part_size is at least {opened.smallest_part} bytes there, not {size}")

@@ -383,3 +383,10 @@ def test_an_expected_size_makes_parts_large_enough(expected, part):
     size = objects.write("memory://b/k", expected_size=expected, concurrency=1).holds // 3
 
     assert size == part * 1024 * 1024
+
+
+@pytest.mark.parametrize("option", [{"part_size": 1 << 20}, {"concurrency": 2}, {"expected_size": 10}])
+def test_an_option_about_parts_is_refused_for_a_file_which_has_none(option):
+    """P10"""
+    with pytest.raises(UsageError, match=f"{next(iter(option))} would have no effect"):
+        objects.write("file:///tmp/never-written", **option)
