@@ -2,8 +2,9 @@
 
 What lives here: `Blame`. What must not: the chain itself, notes on errors (the conductor's).
 
-A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The innermost
-frame that is a stage's callable names the stage. Two things can go wrong with that, and are put right beforehand:
+A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The outermost
+frame that is a stage's callable names the stage (further in it may call what another stage calls too). Two things can go
+wrong with that, and are put right beforehand:
 
 * One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay without
   a frame of its own (what matches no other must be its); the others are called through a small function each. That costs
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from streamflow.errors import StageCancelled
 from streamflow.stages import Stage
 from streamflow.types import Transform
 
@@ -57,15 +59,18 @@ class Blame:
 
     def mark(self, error: BaseException, at: int | None) -> None:
         """Note that an error came out of stage `at`, `None` for the stages before; the first to see it is right."""
-        if self._marked is None or self._marked[0] is not error:
+        closed = isinstance(error, GeneratorExit)
+        if not closed and (self._marked is None or self._marked[0] is not error):
             self._marked = (error, at)
 
     def stage_of(self, error: BaseException) -> int | None:
         """Return the index of the stage that raised `error`; `None` for the source, or where it cannot be told."""
+        if isinstance(error, StageCancelled):
+            error = error.__cause__ or error
         if self._marked is not None and self._marked[0] is error and self._marked[1] is not None:
             return self._marked[1]
         frames = _frames_of(error)
-        for frame in reversed(frames):
+        for frame in frames:
             if id(frame.f_code) in self._owner:
                 return self._owner[id(frame.f_code)]
         if self._silent is not None:

@@ -198,11 +198,9 @@ class Run:
 
     def _trouble_above(self, segment: Segment) -> BaseException | None:
         """An error while closing what is above, which this segment ended too early to see."""
-        above = self._above(segment)
-        while above is not None:
-            if above.error is not None and above.late:
+        for above in reversed(self.segments[: self.segments.index(segment)]):
+            if above.error is not None and above.late and not self._answered(above, above.error):
                 return above.error
-            above = self._above(above)
         return None
 
     def _finish(self) -> None:

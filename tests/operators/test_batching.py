@@ -38,7 +38,7 @@ withins = pytest.mark.parametrize("within", [None, 60.0], ids=["count only", "co
 sources = pytest.mark.parametrize("later", [False, True], ids=["sync source", "async source"])
 
 
-# --- by count ----------------------------------------------------------------------------------------------------------
+# --- by count ----------------------------------------------------------------------------------------------------
 
 
 @withins
@@ -71,7 +71,7 @@ async def test_it_works_by_hand_on_a_plain_generator(within: float | None) -> No
     source.verify()
 
 
-# --- by time -----------------------------------------------------------------------------------------------------------
+# --- by time -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -209,7 +209,7 @@ async def test_a_timeout_error_of_the_input_is_no_clock_of_ours() -> None:
         await sf.stream(source).batched(9, within=1.0).run()
 
 
-# --- the other endings -------------------------------------------------------------------------------------------------
+# --- the other endings -------------------------------------------------------------------------------------------
 
 
 @withins

@@ -27,10 +27,9 @@ class Broken(Exception):
 
 
 class Calls:
-    """A function to map that counts the calls at work; each takes the seconds that its item says, or waits at a gate."""
+    """A function to map that counts the calls at work; each takes the seconds that its item says."""
 
-    def __init__(self, gate: Gate | None = None) -> None:
-        self.gate = gate
+    def __init__(self) -> None:
         self.running = self.most = self.started = self.cancelled = 0
 
     async def __call__(self, seconds: float) -> float:
@@ -38,7 +37,7 @@ class Calls:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await (asyncio.sleep(seconds) if self.gate is None else self.gate.passage())
+            await asyncio.sleep(seconds)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -52,7 +51,7 @@ async def echo(item: Any) -> Any:
     return item
 
 
-# --- emits when --------------------------------------------------------------------------------------------------------
+# --- emits when --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("concurrency", [2, 3, 16, 10_000])
@@ -119,7 +118,7 @@ async def test_the_callable_may_be_synchronous_or_return_awaitables_now_and_then
     assert await sf.stream(range(20)).map(sometimes, concurrency=4).collect() == list(range(20))
 
 
-# --- backpressures when ------------------------------------------------------------------------------------------------
+# --- backpressures when ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -218,7 +217,7 @@ async def test_instant_calls_do_not_keep_the_loop_to_themselves(monkeypatch: pyt
     assert longest <= 2 * 4
 
 
-# --- completes when ----------------------------------------------------------------------------------------------------
+# --- completes when ----------------------------------------------------------------------------------------------
 
 
 @both_orders
@@ -251,7 +250,7 @@ async def test_left_by_hand_it_closes_its_input() -> None:
     source.verify()
 
 
-# --- on error ----------------------------------------------------------------------------------------------------------
+# --- on error ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -436,7 +435,7 @@ async def test_an_idle_crew_holds_no_items() -> None:
     await asyncio.wait([run])
 
 
-# --- on early stop, and cancellation -----------------------------------------------------------------------------------
+# --- on early stop, and cancellation -----------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -554,19 +553,19 @@ async def test_an_eager_task_factory_changes_nothing(ordered: bool) -> None:
         loop.set_task_factory(None)
 
 
-# --- arguments ---------------------------------------------------------------------------------------------------------
+# --- arguments ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, 1.5, True, None, float("nan"), float("inf"), "4"])
 def test_a_concurrency_that_cannot_mean_anything_is_refused(concurrency: Any) -> None:
     """F14."""
-    with pytest.raises(sf.UsageError, match="^concurrency must be a whole number"):
+    with pytest.raises(sf.UsageError, match="concurrency must be a whole number"):
         sf.map(echo, concurrency=concurrency)
 
 
 def test_an_order_without_concurrency_has_no_effect_and_is_refused() -> None:
     """P10."""
-    with pytest.raises(sf.UsageError, match="ordered=False has no effect without concurrency="):
+    with pytest.raises(sf.UsageError, match="ordered=False has no effect without concurrency"):
         sf.map(echo, ordered=False)
 
 

@@ -25,7 +25,7 @@ class Broken(Exception):
     """What the tests raise."""
 
 
-# --- every kind of callable ------------------------------------------------------------------------------------------
+# --- every kind of callable --------------------------------------------------------------------------------------
 
 
 def add_one(number: int) -> int:
@@ -161,7 +161,7 @@ def test_what_cannot_be_called_is_refused_by_name(operator: Callable[[Any], Any]
         operator(thing)
 
 
-# --- falsy items and results -----------------------------------------------------------------------------------------
+# --- falsy items and results -------------------------------------------------------------------------------------
 
 FALSY = [0, "", None, False, [], 0.0]
 
@@ -181,7 +181,7 @@ async def test_falsy_items_are_data(later: bool) -> None:
     assert await sf.stream([FALSY]).flat_map(identity).collect() == FALSY
 
 
-# --- emits, completes ------------------------------------------------------------------------------------------------
+# --- emits, completes --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -209,7 +209,7 @@ async def test_no_input_completes_with_no_output(stage: sf.Stage[int, int], sour
     assert await sf.pipeline(source, stage, sf.collect()) == []
 
 
-# --- backpressures ---------------------------------------------------------------------------------------------------
+# --- backpressures -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -248,7 +248,7 @@ async def test_a_pipeline_of_channels_of_one_item_does_not_deadlock() -> None:
     assert await sf.pipeline(range(50), *stages, sf.count(), maxsize=1) == 50
 
 
-# --- errors ----------------------------------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------------------------
 
 
 def fail_at_three(number: int) -> int:
@@ -326,14 +326,16 @@ async def test_a_stray_stop_iteration_is_an_error_and_no_end(by_hand: bool) -> N
         return next(iter([])) if number == 2 else number
 
     got: list[int] = []
-    with pytest.raises(sf.StageError, match="StopIteration"):
-        if by_hand:
-            async with aclosing(aiter(TrackedSource(range(9)))) as source:
-                got += [item async for item in sf.map(find)(source)]
-        else:
-            await sf.stream(range(9)).map(find).for_each(got.append)
+    async with aclosing(aiter(TrackedSource(range(9)))) as source:
+        run = _count(sf.map(find)(source)) if by_hand else sf.stream(range(9)).map(find).for_each(got.append)
+        with pytest.raises(sf.StageError, match="StopIteration"):
+            await run
 
     assert by_hand or got == [0, 1]
+
+
+async def _count(items: AsyncIterator[object]) -> int:
+    return len([item async for item in items])
 
 
 async def test_flat_map_over_what_is_no_iterable_is_the_users_error() -> None:
@@ -341,7 +343,7 @@ async def test_flat_map_over_what_is_no_iterable_is_the_users_error() -> None:
         await sf.stream([1]).flat_map(lambda number: number).run()
 
 
-# --- early stop ------------------------------------------------------------------------------------------------------
+# --- early stop --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -445,7 +447,7 @@ async def test_flat_map_reads_inner_iterables_lazily() -> None:
     assert pulled == [0, 1, 2]
 
 
-# --- counts ----------------------------------------------------------------------------------------------------------
+# --- counts ------------------------------------------------------------------------------------------------------
 
 
 async def test_what_filter_and_take_drop_is_counted_as_dropped() -> None:
@@ -457,7 +459,7 @@ async def test_what_filter_and_take_drop_is_counted_as_dropped() -> None:
     assert (kept.items_in, kept.items_out, kept.dropped) == (10, 5, 5)
 
 
-# --- buffer ----------------------------------------------------------------------------------------------------------
+# --- buffer ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time

@@ -28,6 +28,10 @@ async def add_later(total: int, number: int) -> int:
     return total + number
 
 
+async def nothing(_: object) -> None:
+    await asyncio.sleep(0)
+
+
 VALUES: dict[str, tuple[Callable[[], sf.Sink[Any, Any]], Any, Any]] = {
     "collect": (sf.collect, [0, 1, 2, 3, 4], []),
     "count": (sf.count, 5, 0),
@@ -37,8 +41,8 @@ VALUES: dict[str, tuple[Callable[[], sf.Sink[Any, Any]], Any, Any]] = {
     "reduce, async": (lambda: sf.reduce(add_later, 100), 110, 100),
     "reduce, lambda of a coroutine": (lambda: sf.reduce(lambda total, number: add_later(total, number), 100), 110, 100),  # noqa: PLW0108
     "for_each": (lambda: sf.for_each(lambda _: None), 5, 0),
-    "for_each, async": (lambda: sf.for_each(asyncio.sleep), 5, 0),
-    "for_each, concurrent": (lambda: sf.for_each(lambda _: asyncio.sleep(0), concurrency=3), 5, 0),
+    "for_each, async": (lambda: sf.for_each(nothing), 5, 0),
+    "for_each, concurrent": (lambda: sf.for_each(nothing, concurrency=3), 5, 0),
 }
 every_sink = pytest.mark.parametrize("name", VALUES)
 
@@ -120,7 +124,7 @@ async def test_cancelling_a_terminal_ends_the_run_it_started_and_nothing_else(na
     assert await other == [0, 1, 2]
 
 
-# --- first -------------------------------------------------------------------------------------------------------------
+# --- first -------------------------------------------------------------------------------------------------------
 
 
 async def test_first_closes_the_stages_above_and_is_success() -> None:
@@ -156,7 +160,7 @@ async def test_none_is_a_default() -> None:
     assert await sf.stream([]).first(None) is None
 
 
-# --- reduce, for_each --------------------------------------------------------------------------------------------------
+# --- reduce, for_each --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sink", [sf.reduce, lambda fn, _: sf.for_each(fn)], ids=["reduce", "for_each"])
@@ -216,7 +220,7 @@ async def test_for_each_runs_so_many_calls_at_once() -> None:
 @pytest.mark.parametrize("concurrency", [0, -1, True, 1.5, None])
 def test_a_concurrency_of_for_each_that_cannot_mean_anything_is_refused(concurrency: Any) -> None:
     """F14."""
-    with pytest.raises(sf.UsageError, match="^concurrency must be a whole number"):
+    with pytest.raises(sf.UsageError, match="concurrency must be a whole number"):
         sf.for_each(print, concurrency=concurrency)
 
 
