@@ -5,10 +5,10 @@ What lives here: running a command in a process of its own and asking the system
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.tables import machine, table
 
@@ -24,16 +24,13 @@ def peak_of(arguments: Sequence[str]) -> tuple[float, float]:
 
     Raises `RuntimeError` with what it wrote if it failed.
     """
-    command = [sys.executable, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:  # noqa: S603
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10  # there it is bytes, elsewhere KiB
-    return usage.ru_maxrss / scale, usage.ru_utime + usage.ru_stime
+    peak = Path(__file__).with_name("peak.py")
+    command = [sys.executable, "-I", "-S", str(peak), sys.executable, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {ended.returncode}:\n{ended.stderr}")
+    kib, seconds = ended.stdout.split()
+    return int(kib) / 1024, float(seconds)
 
 
 def run(*, few: int = 200_000, many: int = 2_000_000) -> str:

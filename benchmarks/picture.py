@@ -34,7 +34,7 @@ def chart(title: str, axis: str, at: Sequence[int], curves: tuple[Curve, Curve],
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        _text(_WIDTH / 2, 20, title, "middle", "#222222", size=14),
+        _text(_WIDTH / 2, 18, title, "middle", "#222222", size=14),
         f'<path d="M{_LEFT} {_TOP} V{_HEIGHT - _BOTTOM} H{_WIDTH - _RIGHT} V{_TOP}" fill="none" stroke="#888888"/>',
         f'<path d="M{across[mark]:.1f} {_TOP} V{_HEIGHT - _BOTTOM}" stroke="#888888" stroke-dasharray="4 4"/>',
         _text(across[mark], _TOP - 6, "default", "middle", "#555555"),
@@ -64,7 +64,7 @@ def _drawn(curve: Curve, across: Sequence[float], scale_at: float, anchor: str) 
     return [
         f'<polyline points="{points}" fill="none" stroke="{curve.colour}" stroke-width="2"/>',
         *(_text(scale_at, height(step) + 4, f"{step:,.4g}", anchor, curve.colour) for step in steps),
-        _text(_LEFT if anchor == "end" else _WIDTH - _RIGHT, _TOP - 24 + 6, curve.name, _side(anchor), curve.colour),
+        _text(_LEFT if anchor == "end" else _WIDTH - _RIGHT, _TOP - 8, curve.name, _side(anchor), curve.colour),
     ]
 
 

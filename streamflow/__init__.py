@@ -5,7 +5,7 @@ objects`.
 """
 
 from streamflow.channel import Channel, ChannelStats
-from streamflow.engine.ends import Reader
+from streamflow.engine.reader import Reader
 from streamflow.engine.runner import run
 from streamflow.errors import (
     ChannelClosed,

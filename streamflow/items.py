@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar, cast
 
 from streamflow.engine.conductor import Run
-from streamflow.engine.ends import Reader
+from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.observe.statistics import RunStats, snapshot
 from streamflow.stages import Plan

@@ -108,6 +108,7 @@ class Stage(Generic[A_contra, B_co]):
         threads: worker threads it uses.
         holds: bytes it may hold beside its channels.
         holds_items: items it may hold beside its channels.
+        groups: how many items an emitted one may consist of, for `explain()`.
     """
 
     function: StageFunction[A_contra, B_co] = _DERIVED
@@ -123,6 +124,7 @@ class Stage(Generic[A_contra, B_co]):
     threads: int = 0
     holds: int = 0
     holds_items: int = 1
+    groups: int = 1
 
     def __post_init__(self) -> None:
         """Derive the async form of a synchronous stage."""

@@ -222,7 +222,7 @@ class Pipeline(Job[R_co]):
     """A source, stages and a sink: `await pipeline.run()` gives the sink's value. The object behind `sf.pipeline()`.
 
     Example:
-        job = sf.Pipeline(objects.read(url), csv.parse(), add_timestamp, csv.format(), objects.write(target), name="orders")
+        job = sf.Pipeline(objects.read(url), csv.parse(), add_timestamp, csv.format(), objects.write(copy))
         print(job.explain())
         await job.run()
         print(job.report)

@@ -5,8 +5,8 @@ What lives here: one clock per segment. What must not: channels, stages.
 A turn begins when the segment was woken and ends when it waits again, or when a slice of time is used up. The clock is
 looked at after every `size` items. That number starts at one, so the first item of a quiet pipeline leaves at once; it
 doubles while that many items take less than a quarter of a slice, and falls in proportion when they take more than half
-of one. So a fast operator hardly notices the clock, and a slow synchronous function holds the loop for a slice or for one
-call, whichever is longer. A function that suddenly turns slow is noticed after `_LARGEST` calls at the latest.
+of one. So a fast operator hardly notices the clock, and a slow synchronous function holds the loop for a slice or for
+one call, whichever is longer. A function that suddenly turns slow is noticed after `_LARGEST` calls at the latest.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _MANY = (1 << 63) - 1
 
 # Iterators that give nothing of their own: when what they take from is empty, so are they.
 _PASSING = {map, filter, itertools.compress}
-_HAND = type(iter([]))
+_HAND: type = type(iter([]))
 
 
 class Tally:
@@ -196,20 +196,24 @@ class Chain:
         """Return what counts at this edge, if its count does not follow from another one."""
         return self._tallies.get(edge)
 
-    def counts(self, came: int | None, went: int) -> list[int]:
-        """Return the count at every edge, given what came in by the channel before (`None`: source) and what went out."""
-        by_group = {self._group_of[edge]: tally.count for edge, tally in self._tallies.items()}
-        by_group[self._group_of[-1]] = went
-        if came is not None:
-            by_group[self._group_of[0]] = came
-        return [by_group[group] for group in self._group_of]
+    def counts(self, came: int | None, went: int, failed: int | None = None) -> list[int]:
+        """Return the count at every edge.
 
-    def number(self, at: int, came: int | None, went: int) -> int:
-        """Return the number (from 1) of the item at which stage `at` raised; the arguments are those of `counts`."""
-        group = self._group_of[at]
-        seen = group in {self._group_of[edge] for edge in self._tallies} or (came is not None and group == 0)
-        # A count that is known only from what went out has not seen the failing item.
-        return self.counts(came, went)[at] + (not seen)
+        Args:
+            came: what came in by the channel before; `None` for a source.
+            went: what went out.
+            failed: the stage that raised, if one did; up to there one item more has passed than went out.
+        """
+        by_group = {self._group_of[edge]: tally.count for edge, tally in self._tallies.items()}
+        if came is not None:
+            by_group[0] = came
+        counts = []
+        for edge, group in enumerate(self._group_of):
+            passed = failed is None or edge > failed
+            behind = passed and failed is not None and group == self._group_of[-1]
+            counts.append(went if behind else by_group.get(group, went + (not passed)))
+        counts[-1] = went
+        return counts
 
 
 def _may_have_enough(transform: Transform[Any, Any]) -> bool:

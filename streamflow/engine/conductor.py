@@ -35,10 +35,11 @@ import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.budget import Budget
-from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import SegmentPlan, segments_of
+from streamflow.engine.reader import Reader
 from streamflow.engine.segments import Segment
 from streamflow.engine.telling import described, whereabouts
+from streamflow.engine.writer import Writer
 from streamflow.errors import StageDidNotStop
 from streamflow.stages import Plan
 
@@ -175,26 +176,27 @@ class Run:
             f"it is left running at {whereabouts(task, segment.generator)}"
         )
         segment.late = True
+        segment.ended_at = perf_counter()
         _given_up.add(task)
         task.add_done_callback(_given_up.discard)
         self._ended(segment)
 
-    def _settle(self, segment: Segment) -> None:
-        """Pass the ending of a segment down once everything above it has settled."""
-        above = self._above(segment)
-        if segment.settled or not segment.finished or (above is not None and not above.settled):
-            return
-        segment.settled = True
-        if segment.reader is not None:
-            segment.reader.channel.abandon()  # what a writer in its last step still put is counted
-        if segment.writer is not None:
-            trouble = segment.error if segment.error is not None else self._trouble_above(segment)
-            segment.writer.channel.fail(trouble) if trouble is not None else segment.writer.channel.close()
-        below = self._below(segment)
-        if below is not None:
-            self._settle(below)
-        else:
+    def _settle(self, segment: Segment | None) -> None:
+        """Pass the ending of a segment down once everything above it has settled, and so on to the last one."""
+        while segment is not None and self._can_settle(segment):
+            segment.settled = True
+            if segment.reader is not None:
+                segment.reader.channel.abandon()  # what a writer in its last step still put is counted
+            if segment.writer is not None:
+                trouble = segment.error if segment.error is not None else self._trouble_above(segment)
+                segment.writer.channel.fail(trouble) if trouble is not None else segment.writer.channel.close()
+            segment = self._below(segment)
+        if self.segments[-1].settled:
             self._finish()
+
+    def _can_settle(self, segment: Segment) -> bool:
+        above = self._above(segment)
+        return segment.finished and not segment.settled and (above is None or above.settled)
 
     def _trouble_above(self, segment: Segment) -> BaseException | None:
         """An error while closing what is above, which this segment ended too early to see."""
@@ -204,12 +206,13 @@ class Run:
         return None
 
     def _finish(self) -> None:
+        if self.over.done():
+            return
         self.ended_at = perf_counter()
         for timer in self._timers:
             timer.cancel()
         _running.discard(self)
-        if not self.over.done():
-            self.over.set_result(None)
+        self.over.set_result(None)
         if self.cancelled and not self._awaited:
             self._report()
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from streamflow.engine.conductor import Run
-from streamflow.engine.ends import Reader
+from streamflow.engine.reader import Reader
 from streamflow.stages import Plan, Source
 
 __all__ = ["reading"]

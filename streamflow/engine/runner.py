@@ -6,6 +6,12 @@ no signal handler is installed unless `run` is called.
 The first SIGINT or SIGTERM cancels the main task: every run stops, aborts what it had begun and cleans up within its
 grace. The second ends the grace and says on stderr what is still open, instead of tearing through the cleanup as asyncio's
 own handler does (H84, H85). The third leaves the process at once.
+
+A task that does not end even when the loop cancels it would keep a process for ever (H21). After a signal it does not:
+when the main task has ended, what is left gets a while, and then the process leaves.
+
+The handlers stay while the loop shuts down, since what was left in the background is closed there, and then those that
+were there before are put back.
 """
 
 from __future__ import annotations
@@ -15,7 +21,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -26,6 +33,9 @@ from streamflow.errors import UsageError
 __all__ = ["run"]
 
 T = TypeVar("T")
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = (30.0, 2.0)  # seconds for what outlives the main task, after one signal and after two
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -48,7 +58,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         main.close()
         raise UsageError("sf.run starts an event loop, and one is running here already; write `await main()` instead.")
     signals = _Signals()
-    with asyncio.Runner(debug=debug, loop_factory=_loop_factory()) as runner:
+    with signals.put_back(), asyncio.Runner(debug=debug, loop_factory=_loop_factory()) as runner:
         try:
             return runner.run(signals.guarding(main))
         except asyncio.CancelledError:
@@ -63,43 +73,64 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def _may_handle() -> bool:
+    """Whether signals can be handled here: only the main thread gets them, and Windows has none to speak of."""
+    return sys.platform != "win32" and threading.current_thread() is threading.main_thread()
+
+
 class _Signals:
     """SIGINT and SIGTERM while a main task runs."""
 
     def __init__(self) -> None:
         self._received: list[signal.Signals] = []
 
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Leave the handlers as they were found; the loop takes its own away when it is closed."""
+        before = {number: signal.getsignal(number) for number in _HANDLED} if _may_handle() else {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                if handler is not None:  # one that was not installed from Python cannot be put back
+                    signal.signal(number, handler)
+
     async def guarding(self, main: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        handled = self._install(task)
+        """Run the main coroutine with the handlers installed."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if _may_handle() and task is not None:
+            for number in _HANDLED:
+                loop.add_signal_handler(number, self._on_signal, number, task)
         try:
             return await main
         finally:
-            for number in handled:
-                asyncio.get_running_loop().remove_signal_handler(number)
-
-    def _install(self, task: asyncio.Task[Any]) -> list[signal.Signals]:
-        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-            return []
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        for number in numbers:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number, task)
-        return numbers
+            self._watch(loop)
 
     def _on_signal(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         self._received.append(number)
         if len(self._received) == 1:
             task.cancel()
         elif len(self._received) == 2:  # noqa: PLR2004
-            still_open = hurry()
-            names = ", ".join(still_open) or "cleanup of the program itself"
-            sys.stderr.write(f"streamflow: {number.name} again: no more waiting for {names}. Once more leaves at once.\n")
+            names = ", ".join(hurry()) or "cleanup of the program itself"
+            _say(f"{number.name} again: no more waiting for {names}. Once more leaves at once.")
             task.cancel()
         else:
-            sys.stderr.write(f"streamflow: {number.name} for the third time: leaving with work unfinished.\n")
-            sys.stderr.flush()
-            os._exit(128 + number)
+            self._leave_now(f"{number.name} for the third time")
+        if task.done():
+            self._watch(task.get_loop())
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The main task has ended: let what is left keep the process only for a while."""
+        if self._received:
+            loop.call_later(_PATIENCE[len(self._received) > 1], self._leave_late)
+
+    def _leave_late(self) -> None:
+        names = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks()))
+        self._leave_now(f"no more waiting for tasks that do not end when they are cancelled ({names})")
+
+    def _leave_now(self, reason: str) -> None:
+        _say(f"{reason}: leaving with work unfinished.")
+        os._exit(128 + self._received[0])
 
     def leave(self) -> None:
         """Turn the cancellation that a signal began into what a process ends with."""
@@ -108,3 +139,8 @@ class _Signals:
         if self._received[0] is signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + self._received[0])
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"streamflow: {text}\n")
+    sys.stderr.flush()

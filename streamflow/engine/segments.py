@@ -24,10 +24,11 @@ from typing import Any
 from streamflow.engine.awaiting import going_on
 from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
-from streamflow.engine.ends import Reader, Writer
 from streamflow.engine.planner import Part, SegmentPlan
+from streamflow.engine.reader import Reader
 from streamflow.engine.stretches import Stretches
 from streamflow.engine.striking import struck
+from streamflow.engine.writer import Writer
 from streamflow.errors import StageCancelled
 from streamflow.stages import NeedsAwait, Source, Stage
 
@@ -198,16 +199,14 @@ class Segment:
 
     def counts(self) -> list[int]:
         """Items at every edge of this segment: before its first stage, between its stages, after the last."""
-        came, went = self._edges()
+        came = self.reader.channel.stats().got if self.reader is not None else None
+        went = self.writer.channel.stats().put if self.writer is not None else came or 0
         if self.chain is not None:
-            return self.chain.counts(came, went)
+            failure = self.error if self.failed_here else None
+            return self.chain.counts(came, went, None if failure is None else self.chain.blame.stage_of(failure))
         if came is None:
             return [went] * (len(self.plan.stages) + 1)
         return [came] + [went] * max(1, len(self.plan.stages))
-
-    def _edges(self) -> tuple[int | None, int]:
-        came = self.reader.channel.stats().got if self.reader is not None else None
-        return came, self.writer.channel.stats().put if self.writer is not None else came or 0
 
     def guilty(self, error: BaseException) -> tuple[Part, int | None]:
         """Return the part that raised, and the number (from 1) of the item it was at; `None` for a source."""
@@ -215,12 +214,9 @@ class Segment:
         at = self.chain.blame.stage_of(error) if self.chain is not None else 0
         if not stages or at is None:
             return self.plan.parts[0], self.counts()[0] if self.reader is not None else None
-        part = stages[at]
-        if self.chain is not None:
-            return part, self.chain.number(at, *self._edges())
         # Of several calls at once nobody here knows which item the failing one was about.
-        several = isinstance(part.step, Stage) and part.step.concurrency > 1
-        return part, None if several else self.counts()[0]
+        several = self.plan.stages[at].concurrency > 1
+        return stages[at], None if several else self.counts()[at]
 
     @property
     def failed_here(self) -> bool:
@@ -230,7 +226,7 @@ class Segment:
     def doing(self) -> str:
         """What the task is doing now, in words."""
         if self.finished or self.ended_at:
-            return "failed" if self.failed_here else "stopped" if self.asked else "finished"
+            return self._ending()
         if not self.started_at:
             return "not started"
         if self.reader is not None and self.reader.channel.stats().readers_waiting:
@@ -238,6 +234,11 @@ class Segment:
         if self.writer is not None and self.writer.channel.stats().writers_waiting:
             return "waiting for room"
         return "working"
+
+    def _ending(self) -> str:
+        if self.error is not None:
+            return "failed" if self.failed_here else "aborted"
+        return "stopped" if self.asked else "finished"
 
     def seconds(self) -> tuple[float, float, float]:
         """Seconds working, waiting for input, and waiting for room, until now or until it ended."""

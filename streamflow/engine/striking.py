@@ -1,7 +1,7 @@
 """A cancellation that strikes a generator while it stands at a `yield`: it is thrown in there.
 
 What lives here: `struck`, the rest of a generator's life after that. What must not: what a cancellation was meant for
-(segments.py), or how items are put (ends.py).
+(segments.py), or how items are put (writer.py).
 
 A stage may hold an `asyncio.timeout`, a task group or an anyio scope around its `yield` (H32, H33). All three act by
 cancelling the task; when the generator stands at its `yield`, that arrives in the writer's wait for room. Thrown into the
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Self
 
-from streamflow.engine.ends import Writer
+from streamflow.engine.writer import Writer
 
 __all__ = ["struck"]
 

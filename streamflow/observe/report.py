@@ -1,68 +1,32 @@
-"""What a run did and which stage was the bottleneck, as a value that prints as a table.
+"""How a run went, as a value that prints as a table.
 
-What lives here: `Report`. What must not: colours and live drawing (cli/).
+What lives here: `Report` and its layout for 100 columns. What must not: finding the bottleneck (bottleneck.py); colours
+and live drawing (cli/).
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
+from streamflow.channel import ChannelStats
+from streamflow.observe.bottleneck import advice, sentence
 from streamflow.observe.explain import human_bytes
 from streamflow.observe.statistics import RunStats, StageStats
 
-__all__ = ["Report", "advice", "bottleneck", "sentence"]
+__all__ = ["Report"]
 
-# Below this share of the time nobody can be said to hold the others up.
-_BUSY = 0.5
-
-
-def bottleneck(stats: RunStats) -> StageStats | None:
-    """Return the stage whose task worked most while the others waited for it; `None` before anything ran.
-
-    Of steps fused into one task the last is returned; they share its seconds.
-    """
-    ran = [stage for stage in stats.stages if stage.working > 0]
-    return max(ran, key=lambda stage: (stage.working, stage.position)) if ran else None
-
-
-def sentence(stats: RunStats) -> str:
-    """Say in one sentence which stage was the bottleneck, and how that shows."""
-    slow = bottleneck(stats)
-    if slow is None or not stats.seconds:
-        return "Nothing has run yet, so there is no bottleneck."
-    task = [stage.name for stage in stats.stages if stage.task == slow.task]
-    name = f"{' + '.join(task)!r}"
-    share = min(1.0, slow.working / stats.seconds)
-    if share < _BUSY:
-        return f"No single stage is the bottleneck: the busiest, {name}, worked {share:.0%} of the time."
-    above = [stage for stage in stats.stages if stage.task == slow.task - 1]
-    below = [stage for stage in stats.stages if stage.task == slow.task + 1]
-    shows = []
-    if above:
-        shows.append(f"{above[-1].name!r} before it waited {above[-1].waiting_for_room / stats.seconds:.0%} for room")
-    if below:
-        shows.append(f"{below[0].name!r} after it waited {below[0].waiting_for_input / stats.seconds:.0%} for input")
-    return f"The bottleneck is {name}: it worked {share:.0%} of the time" + "".join(f", {show}" for show in shows) + "."
-
-
-def advice(stats: RunStats) -> str:
-    """Say what to change to make the run faster."""
-    slow = bottleneck(stats)
-    if slow is None or not stats.seconds or slow.working / stats.seconds < _BUSY:
-        return "The stages overlap well; to go faster, make every one of them cheaper."
-    if slow.kind == "source":
-        return f"Feed it faster: larger blocks or more reads at once in {slow.name!r}; the stages after it have time to spare."
-    if slow.kind == "sink":
-        return f"Let {slow.name!r} write larger batches, or more of them at once; the stages before it have time to spare."
-    return (
-        f"If {slow.name!r} waits for something, give it concurrency= ; if it computes, make it cheaper "
-        f"(a lower compression level, fewer columns). More buffering will not help: its input is already waiting."
-    )
+_WIDTH = 100
+_NARROW = 14  # the least that is left of a name
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a run went: `report.stats` holds the numbers, `print(report)` shows them.
+
+    Example:
+        await pipeline.run()
+        print(pipeline.report)
 
     `outcome` is `"succeeded"`, `"failed"` or `"cancelled"`; `error` names the exception of a failed run.
     """
@@ -78,60 +42,88 @@ class Report:
 
     @property
     def advice(self) -> str:
-        """What to change to go faster, in one sentence."""
+        """What to change to go faster."""
         return advice(self.stats)
 
     def __str__(self) -> str:
         """Return the report as text that fits 100 columns."""
         stats = self.stats
         head = f"{stats.name} {self.outcome} after {stats.seconds:.2f} s" + (f": {self.error}" if self.error else "")
-        return "\n".join([head, "", *_stage_table(stats), "", *_channel_table(stats), "", *_account(stats),
-                          self.bottleneck, self.advice])
+        blocks = [_wrapped(head), _table(_stage_rows(stats)), _table(_channel_rows(stats)), _wrapped(_account(stats))]
+        return "\n\n".join([*filter(None, blocks), _wrapped(self.bottleneck) + "\n" + _wrapped(self.advice)])
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lay out rows in columns: the first to the left, the rest to the right."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ")
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """Lay out rows in columns, the first to the left, the rest to the right; columns without a value are left out."""
+    if len(rows) == 1:
+        return ""
+    shown = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:])]
+    widths = {at: max(len(row[at]) for row in rows) for at in shown}
+    widths[0] = min(widths[0], max(_NARROW, _WIDTH - sum(widths[at] + 2 for at in shown[1:])))
+    lines = ("  ".join([_name(row[0], widths[0]), *(row[at].rjust(widths[at]) for at in shown[1:])]) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _name(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 3] + "..."
+
+
+def _stage_rows(stats: RunStats) -> list[tuple[str, ...]]:
+    head = ("stage", "in", "out", "dropped", "bytes", "at work", "no input", "no room")
+    tasks = [stage.task for stage in stats.stages]
     return [
-        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
+        head,
+        *(_stage_row(stage, stats, fused=stage.task in tasks[:at]) for at, stage in enumerate(stats.stages)),
     ]
 
 
-def _stage_table(stats: RunStats) -> list[str]:
-    rows: list[tuple[str, ...]] = [("stage", "in", "out", "dropped", "bytes in", "bytes out", "working", "for input", "for room")]
-    for stage in stats.stages:
-        rows.append((
-            f"{stage.position} {stage.name[:30]}",
-            "" if stage.kind == "source" else f"{stage.items_in:,}",
-            "" if stage.kind == "sink" else f"{stage.items_out:,}",
-            f"{stage.dropped:,}" if stage.dropped else "",
-            human_bytes(stage.bytes_in) if stage.bytes_in else "",
-            human_bytes(stage.bytes_out) if stage.bytes_out else "",
-            f"{stage.working:.2f} s",
-            f"{stage.waiting_for_input:.2f} s",
-            f"{stage.waiting_for_room:.2f} s",
-        ))
-    return _table(rows)
+def _stage_row(stage: StageStats, stats: RunStats, *, fused: bool) -> tuple[str, ...]:
+    size = stage.bytes_in if stage.kind == "sink" else stage.bytes_out
+    return (
+        f"{stage.position} {stage.name}",
+        "" if stage.kind == "source" else f"{stage.items_in:,}",
+        "" if stage.kind == "sink" else f"{stage.items_out:,}",
+        f"{stage.dropped:,}" if stage.dropped else "",
+        human_bytes(size) if size else "",
+        "as above" if fused else _share(stage.working, stats),
+        "" if fused else _share(stage.waiting_for_input, stats),
+        "" if fused else _share(stage.waiting_for_room, stats),
+    )
 
 
-def _channel_table(stats: RunStats) -> list[str]:
-    rows: list[tuple[str, ...]] = [("channel after", "peak", "of", "peak bytes", "drains", "put", "got", "discarded")]
+def _share(seconds: float, stats: RunStats) -> str:
+    """Return a time as a share of the run; nothing for next to nothing."""
+    share = min(1.0, seconds / stats.seconds) if stats.seconds else 0.0
+    return f"{share:.0%}" if share >= 0.005 else ""  # noqa: PLR2004  # what would round to 0%
+
+
+def _channel_rows(stats: RunStats) -> list[tuple[str, ...]]:
     ends = {stage.task: stage for stage in stats.stages}
-    for task, channel in enumerate(stats.channels, 1):
-        rows.append((
-            f"{ends[task].position} {ends[task].name[:30]}",
-            f"{channel.peak:,}",
-            f"{channel.maxsize:,}",
-            human_bytes(channel.peak_bytes) if channel.peak_bytes else "",
-            f"{channel.drains:,}",
-            f"{channel.put:,}",
-            f"{channel.got:,}",
-            f"{channel.discarded:,}",
-        ))
-    return _table(rows)
+    return [
+        ("channel after", "peak", "of", "peak bytes", "of", "waits for room", "discarded"),
+        *(_channel_row(ends[task], channel) for task, channel in enumerate(stats.channels, 1)),
+    ]
 
 
-def _account(stats: RunStats) -> list[str]:
-    verdict = "balances" if stats.balanced else "DOES NOT BALANCE"
-    return [f"The account {verdict}: every item put was taken" + (f" or counted as discarded ({stats.discarded:,})." if stats.discarded else ".")]
+def _channel_row(above: StageStats, channel: ChannelStats) -> tuple[str, ...]:
+    return (
+        f"{above.position} {above.name}",
+        f"{channel.peak:,}",
+        f"{channel.maxsize:,}",
+        human_bytes(channel.peak_bytes) if channel.peak_bytes else "",
+        human_bytes(channel.max_bytes) if channel.peak_bytes and channel.max_bytes else "",
+        f"{channel.drains:,}",
+        f"{channel.discarded:,}" if channel.discarded else "",
+    )
+
+
+def _account(stats: RunStats) -> str:
+    put, got = (sum(getattr(channel, word) for channel in stats.channels) for word in ("put", "got"))
+    verdict = "The account balances" if stats.balanced else "THE ACCOUNT DOES NOT BALANCE"
+    discarded = f", {stats.discarded:,} discarded because nobody below wanted them" if stats.discarded else ""
+    failed = "".join(f" It failed in stage {row.position}, {row.name!r}." for row in stats.stages if row.failed)
+    return f"{verdict}: over all channels {put:,} items were put, {got:,} taken{discarded}.{failed}"

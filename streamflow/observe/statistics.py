@@ -22,9 +22,10 @@ __all__ = ["RunStats", "StageStats", "snapshot"]
 class StageStats:
     """What one step of a pipeline has done so far.
 
-    `items_in`, `items_out`, `dropped` (on purpose) and `failed` count items; `bytes_in` and `bytes_out` count the bytes of
-    items that have a size; `working`, `waiting_for_input` and `waiting_for_room` are seconds of the task, shared by the
-    steps that were fused into it (`task` is its number). `state` says what the task is doing now.
+    `items_in`, `items_out`, `dropped` (on purpose) and `failed` count items; `bytes_in` and `bytes_out` count the
+    bytes of items that have a size; `working`, `waiting_for_input` and `waiting_for_room` are seconds of the task,
+    shared by the steps that were fused into it (`task` is its number). `state` says what the task is doing now.
+    `concurrency` is how many calls it may run at once, `threads` how many worker threads it uses.
     """
 
     position: int
@@ -41,6 +42,8 @@ class StageStats:
     waiting_for_input: float
     waiting_for_room: float
     state: str
+    concurrency: int = 1
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,10 @@ def snapshot(run: Run) -> RunStats:
 def _rows(task: int, segment: Segment) -> list[StageStats]:
     counts = segment.counts()
     guilty = segment.guilty(segment.error)[0] if segment.failed_here and segment.error is not None else None
-    return [_row(task, segment, part, *_in_and_out(segment, part, counts), guilty is part) for part in segment.plan.parts]
+    return [
+        _row(task, segment, part, _in_and_out(segment, part, counts), failed=guilty is part)
+        for part in segment.plan.parts
+    ]
 
 
 def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, int]:
@@ -92,7 +98,8 @@ def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, i
     return counts[at], counts[at + 1]
 
 
-def _row(task: int, segment: Segment, part: Part, came: int, went: int, failed: bool) -> StageStats:  # noqa: FBT001
+def _row(task: int, segment: Segment, part: Part, counts: tuple[int, int], *, failed: bool) -> StageStats:
+    came, went = counts
     working, for_input, for_room = segment.seconds()
     first, last = part is segment.plan.parts[0], part is segment.plan.parts[-1]
     step = part.step
@@ -111,4 +118,6 @@ def _row(task: int, segment: Segment, part: Part, came: int, went: int, failed: 
         waiting_for_input=for_input,
         waiting_for_room=for_room,
         state=segment.doing(),
+        concurrency=step.concurrency if isinstance(step, Stage) else 1,
+        threads=step.threads,
     )

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Generic
 
-from streamflow.engine.ends import Reader
 from streamflow.engine.feeding import reading
+from streamflow.engine.reader import Reader
 from streamflow.limits import check_capacity
 from streamflow.operators.variables import A
 from streamflow.stages import Stage
@@ -43,7 +43,7 @@ def batched(n: int, *, within: float | None = None) -> Stage[A, tuple[A, ...]]:
     """
     check_capacity("batched(n)", n)
     if within is None:
-        return Stage(name=f"batched({n})", transform=lambda: _Batched(n), holds_items=n)
+        return Stage(name=f"batched({n})", transform=lambda: _Batched(n), holds_items=n, groups=n)
     check_capacity("batched(within)", within, whole=False)
 
     async def batched_within(items: AsyncIterable[A]) -> AsyncGenerator[tuple[A, ...], None]:
@@ -52,7 +52,7 @@ def batched(n: int, *, within: float | None = None) -> Stage[A, tuple[A, ...]]:
                 yield tuple(batch)
                 batch.clear()
 
-    return Stage(batched_within, name=f"batched({n}, within={within:g})", holds_items=n)
+    return Stage(batched_within, name=f"batched({n}, within={within:g})", holds_items=n, groups=n)
 
 
 class _Batched(Generic[A]):

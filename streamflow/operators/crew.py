@@ -31,7 +31,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-from streamflow.engine.ends import Reader
+from streamflow.engine.reader import Reader
 from streamflow.errors import StageCancelled
 
 __all__ = ["NONE", "Crew"]
@@ -46,12 +46,13 @@ _SEVERAL = 2
 
 
 class _Failed:
-    """The error of a call, filed like a result."""
+    """The error of a call and the number of its item (from 1), filed like a result."""
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "number")
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException, number: int) -> None:
         self.error = error
+        self.number = number
 
 
 class Crew(Generic[A]):
@@ -101,6 +102,7 @@ class Crew(Generic[A]):
         result = self._results.pop(self._leaving, NONE)
         if type(result) is _Failed:
             self._failure = result.error
+            self._failure.add_note(f"it was the call for item {result.number}")
             del result
             self._raise_failure()
         if result is not NONE:
@@ -196,10 +198,9 @@ class Crew(Generic[A]):
                 if isawaitable(result):
                     result = await result
             except BaseException as error:  # noqa: BLE001  # carried to its turn
-                result = self._failed(error)
-            del item  # not held while waiting for the next one (H57)
+                result = self._failed(error, number)
             self._file(number, result)
-            del result
+            del result  # not held while waiting for the next item (H57)
             if seen != self._seen:
                 seen = self._seen
             elif perf_counter() - seen > _SLICE:
@@ -249,8 +250,8 @@ class Crew(Generic[A]):
             self._ended, self._failure = True, failure
         self._tell()
 
-    def _failed(self, error: BaseException) -> _Failed:
-        """File the error of a call; when it was cancelled on dismissal, let that through."""
+    def _failed(self, error: BaseException, number: int) -> _Failed:
+        """Return the error of a call, to be filed; when it was cancelled on dismissal, let that through."""
         if self._dismissed:
             if isinstance(error, asyncio.CancelledError):
                 raise error
@@ -258,7 +259,7 @@ class Crew(Generic[A]):
         self._ended = True  # what comes after it will not be wanted
         if isinstance(error, asyncio.CancelledError):
             error = _stray("a call of map()", error)
-        return _Failed(error)
+        return _Failed(error, number + 1)
 
     def _file(self, number: int, result: Any) -> None:
         if not self._ordered:

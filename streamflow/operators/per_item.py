@@ -78,6 +78,7 @@ class _PerItem:
             self._probed = True
             yield from self._form.first(item, result)
             yield from self._form.over(self.fn, items)
+            return  # not the next round: were a StopIteration out of `fn` what ended it, that would hide it (H36)
 
     def finish(self) -> Iterator[Any]:
         return iter(())

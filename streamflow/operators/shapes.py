@@ -1,6 +1,6 @@
 """Sinks whose value follows the input: `collect()` gives a list of what it takes, whatever that is.
 
-What lives here: `Collected`, `First`, `FirstOr`: subclasses of `Sink` with a more exact signature, so that a type checker
+What lives here: `Collected`, `First`, `FirstOr`: subclasses of `Sink` with a more exact signature, so a type checker
 knows the pipeline's value. What must not: behaviour.
 
 `Sink[A, R]` fixes both types when it is made, but `sf.collect()` is made before anybody knows its input. A generic

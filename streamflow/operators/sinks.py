@@ -14,7 +14,7 @@ from contextlib import aclosing
 from inspect import isawaitable
 from typing import Any, TypeVar, cast, overload
 
-from streamflow.engine.ends import Reader
+from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.operators.concurrency import map as map_concurrently
 from streamflow.operators.per_item import check_callable

@@ -70,7 +70,7 @@ class Scene:
         """Run the pipeline."""
         return await self.job.run()
 
-    # --- the actors ------------------------------------------------------------------------------------------------
+    # --- the actors -------------------------------------------------------------------------------------------------
 
     def _source(self, kind: str) -> Any:
         return self._sync_source if kind == "sync source" else self._async_source
@@ -231,7 +231,7 @@ class Scene:
             await _turns()
             self.events.append(("closed", at))
 
-    # --- what must be true -------------------------------------------------------------------------------------------
+    # --- what must be true ------------------------------------------------------------------------------------------
 
     def verify(self) -> None:
         """Check what holds however a run ended: everything that opened was closed once, and the account is right."""

@@ -15,7 +15,7 @@ from streamflow.engine.shielding import finish
 from streamflow.testing import KINDS, Gate, StepLoop, cancel_everywhere, no_leaks
 from tests.engine.scenes import Scene
 
-# --- cancelled after every step ----------------------------------------------------------------------------------------
+# --- cancelled after every step -------------------------------------------------------------------------------------
 
 
 class Cancelled:
@@ -314,7 +314,7 @@ def test_a_failing_run_cancelled_after_every_step_fails_or_is_cancelled(kind):
     assert cancel_everywhere(Failing, Failing.check, kinds=(kind,), errors=(ValueError,)) > 20
 
 
-# --- before it starts ------------------------------------------------------------------------------------------------
+# --- before it starts ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["task", "scope", "timeout"])
@@ -343,7 +343,7 @@ async def test_cancelled_before_it_starts_it_reads_and_writes_nothing(how):
     assert asyncio.current_task().cancelling() == 0
 
 
-# --- stages that do not stop -------------------------------------------------------------------------------------------
+# --- stages that do not stop ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_time
@@ -544,7 +544,7 @@ async def test_a_timeout_of_the_stage_that_strikes_when_it_is_asked_to_stop_does
     assert asyncio.get_running_loop().time() - start < 2
 
 
-# --- loops -------------------------------------------------------------------------------------------------------------
+# --- loops ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_pipeline_in_the_background_is_closed_when_asyncio_run_ends():
@@ -646,7 +646,7 @@ async def test_cancelling_works_on_what_waits_for_ever_and_on_an_endless_source_
         assert all(task.cancelled() for task in tasks)
 
 
-# --- iterators that are dropped ------------------------------------------------------------------------------------------
+# --- iterators that are dropped ------------------------------------------------------------------------------------
 
 
 class Rows:
@@ -873,7 +873,7 @@ async def test_concurrent_streams_do_not_disturb_one_another():
         assert await anext(items) == 1
 
 
-# --- inside a web framework ------------------------------------------------------------------------------------------------
+# --- inside a web framework ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("leaves", [False, True])
@@ -905,7 +905,7 @@ async def test_a_starlette_response_over_a_stream_closes_it_when_it_ends_and_whe
     assert leaves or (len(bodies) == 6 and not sent[-1]["more_body"])
 
 
-# --- the leak checks see it ----------------------------------------------------------------------------------------------
+# --- the leak checks see it ----------------------------------------------------------------------------------------
 
 
 def test_nothing_is_left_after_many_endings_in_one_loop():

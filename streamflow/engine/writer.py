@@ -1,15 +1,11 @@
-"""The two ends of a channel as the engine uses them: one exclusive reader, one exclusive writer, moving batches.
+"""The writing end of a channel as the engine uses it: what carries a stage's output on.
 
-What lives here: `Reader`, what a stage gets as its input; `Writer`, what carries a stage's output on. What must not:
-decisions about how a run ends (the conductor's), or rules about room (the channel's).
+What lives here: `Writer`, exclusive, moving batches, and how it learns whether its items are to be weighed. What must
+not: decisions about how a run ends (the conductor's), or rules about room (the channel's).
 
-A reader takes what is there into its hand after one wait and gives it out item by item; a writer extends the channel's
-deque up to the exact room left and looks at the clock between batches. Nothing here awaits between taking an item and
-handing it on.
-
-Who waits is woken late rather than often: the writer when half the channel is free (or the reader has nothing left),
-since a task switch costs as much as some twenty items. What need not wait is plain calls (`take`, `put_now`): only the
-waits are coroutines.
+It extends the channel's deque up to the exact room left, and looks at the clock between batches. When there is no room
+it is woken late rather than often: when half the channel is free, or the reader has nothing left. What need not wait is
+a plain call (`put_now`).
 """
 
 # ruff: noqa: SLF001  # the hot loops look into the channel: a call for each question would cost more than the answers
@@ -18,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from operator import length_hint
 from typing import Any, Generic, TypeVar
@@ -28,176 +24,9 @@ from streamflow.engine.budget import Budget
 from streamflow.errors import ReaderGone
 from streamflow.limits import byte_size
 
-__all__ = ["Reader", "Writer"]
+__all__ = ["Writer"]
 
 T = TypeVar("T")
-
-
-class Reader(Generic[T]):
-    """The input of a stage: an async iterator over the items of its channel.
-
-    Example:
-        async def stage(items):
-            async for item in items:              # one at a time
-                yield item
-
-        async def sink(items):
-            async for batch in items.batches():   # or all that is there, as a list
-                await table.insert_many(batch)
-
-    It may be left (`break`) and taken up again. An error of a stage above is raised here after the items before it;
-    after that, and after the end, iteration simply ends. Cancellation: no item is lost that is not counted as discarded.
-    """
-
-    def __init__(self, channel: Channel[T], budget: Budget | None = None) -> None:
-        """Read `channel`, which nobody else reads."""
-        self.channel = channel
-        self.budget = budget or Budget()
-        self.raised: BaseException | None = None
-        self.exhausted = False
-        self._half = max(1, channel.maxsize // 2)
-        self._since = 0.0
-        self._items = self._each()
-        self._batches = self._each_batch()
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        """Return the iterator itself; taking it twice goes on where it was."""
-        return self._items
-
-    async def __anext__(self) -> T:
-        """Return the next item: `first = await anext(items)`."""
-        return await self._items.__anext__()
-
-    async def _each(self) -> AsyncGenerator[T, None]:
-        channel, half, all_of_it = self.channel, self._half, self.channel.maxsize
-        putters = channel._putters
-        while (hand := self.take(all_of_it) or await self.wait_hand(all_of_it)) is not None:
-            for item in islice(hand, half):
-                yield item
-            if putters:
-                channel.wake()  # half of it is free: the writer may go on while the other half is consumed
-            for item in hand:
-                yield item
-
-    def batches(self) -> AsyncIterator[list[T]]:
-        """Iterate over lists of items: all that is there, up to half the channel, without waiting for more.
-
-        The items of a list count against the channel's bound until the next list is asked for.
-        """
-        return self._batches
-
-    async def _each_batch(self) -> AsyncGenerator[list[T], None]:
-        channel = self.channel
-        while (hand := await self.next_hand()) is not None:
-            batch = list(hand)
-            channel.lend(len(batch) - 1)  # the stage has it whole, and the bound grants a stage one item in hand
-            try:
-                yield batch
-            finally:
-                channel.lend(0)
-
-    async def get(self) -> T:
-        """Take one item; several tasks of a stage may do so at once, first come, first served.
-
-        Raises `EndOfChannel` at the end, and the error of the stage above. Cancellation: nothing was taken.
-        """
-        for item in self.channel.in_hand():
-            return item  # what an `async for` of the same stage had grasped comes first
-        try:
-            return await self.channel.get()
-        except BaseException as error:
-            self._note_end(error)
-            raise
-
-    async def wait(self) -> None:
-        """Wait until an item can be taken or the input has ended, taking nothing. Cancellation: nothing was taken."""
-        channel = self.channel
-        if not length_hint(channel.in_hand()) and not channel.qsize():
-            await channel.wait_for_items()
-
-    def _note_end(self, error: BaseException) -> None:
-        if error is self.channel.failure:
-            self.raised = error
-        elif self.channel.state == "drained":
-            self.exhausted = True
-
-    def take(self, limit: int) -> Iterator[T] | None:
-        """Return what is there, up to `limit` items, as a batch in hand; `None` where `next_hand` has to say more."""
-        channel, budget = self.channel, self.budget
-        hand = channel._hand
-        if length_hint(hand):
-            return hand  # the stage left its iteration and takes it up in another way
-        if budget.left <= 0 or not channel._queue:
-            return None
-        size = budget.size
-        hand = channel.grasp(limit if limit < size else size)
-        budget.left -= length_hint(hand)
-        return hand
-
-    async def next_hand(self) -> Iterator[T] | None:
-        """Return what is there, up to half the capacity, as a batch in hand, after waiting for one; `None` at the end.
-
-        Raises the failure above. Cancellation: nothing was taken.
-        """
-        return self.take(self._half) or await self.wait_hand(self._half)
-
-    async def wait_hand(self, limit: int) -> Iterator[T] | None:
-        """Go on where `take` gave `None`: wait for a batch, or for a turn; `None` at the end. Raises the failure above."""
-        channel = self.channel
-        while True:
-            if channel._queue:
-                await self._pause()
-            elif channel._ended and channel.over:
-                return self._end()
-            else:
-                waiter = self._line_up()
-                try:
-                    await waiter
-                finally:
-                    self._step_out(waiter)
-            if (hand := self.take(limit)) is not None:
-                return hand
-
-    async def _pause(self) -> None:
-        if self.budget.look():
-            self.channel.release()
-            await self.budget.pause()
-
-    def _line_up(self) -> asyncio.Future[None]:
-        """Begin to wait: the future is done when there may be items, or the end."""
-        channel = self.channel
-        if channel._putters or channel._hand_bytes:
-            channel.release()
-        self._since = self.budget.rest()
-        waiter: asyncio.Future[None] = (channel._loop or channel._get_loop()).create_future()
-        channel._getters.append(waiter)
-        return waiter
-
-    def _step_out(self, waiter: asyncio.Future[None]) -> None:
-        """End the wait, whatever ended it."""
-        channel = self.channel
-        channel._waited_for_items += self.budget.renew(self._since)
-        channel._getters.remove(waiter)
-        if channel._getters:
-            channel.wake()
-
-    def _end(self) -> None:
-        error = self.channel.failure
-        if error is None or self.raised is not None or self.exhausted:
-            self.exhausted = True
-            return
-        self.raised = error
-        raise error
-
-    async def close(self) -> None:
-        """Leave the channel: what was not taken is discarded and counted, the stage above is told."""
-        self.channel.abandon()
-        await self.rest()
-
-    async def rest(self) -> None:
-        """Close what iterates here, in the task that iterated; the channel is left as it is."""
-        await self._items.aclose()
-        await self._batches.aclose()
 
 
 class Writer(Generic[T]):
