@@ -1,7 +1,7 @@
 """What a user hands over, turned into sources, stages and sinks, or refused with a sentence that helps (promise P10).
 
-What lives here: `resolve_source`, `resolve_stage`, `resolve_sink`. What must not: functions from `Stream` to `Stream`,
-which only a `Stream` can apply (streams.py).
+What lives here: `resolve_source`, `resolve_stage`, `resolve_sink`, and how a function from `Stream` to `Stream` is
+told and applied. What must not: `Stream` itself (streams.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from streamflow.errors import UsageError
 from streamflow.stages import Sink, Source, Stage, refuse_coroutine_function
 from streamflow.types import SinkFunction, SourceLike, StageFunction
 
-__all__ = ["resolve_sink", "resolve_source", "resolve_stage"]
+__all__ = ["applied", "is_stream_function", "resolve_sink", "resolve_source", "resolve_stage"]
 
 
 def resolve_source(thing: object) -> Source[Any]:
@@ -132,3 +132,32 @@ def resolve_sink(thing: object) -> Sink[Any, Any]:
         f"{_describe(thing)} is not a sink. A sink is a coroutine function over an async iterable: "
         f"async def sink(items): async for item in items: ..."
     )
+
+
+def is_stream_function(thing: object) -> bool:
+    """Return whether it can only be a function from `Stream` to `Stream`: a plain function that is no generator."""
+    if isinstance(thing, (Stage, Sink)) or hasattr(thing, "__streamflow_maker__") or not inspect.isroutine(thing):
+        return False
+    return not (
+        inspect.isasyncgenfunction(thing) or inspect.isgeneratorfunction(thing) or inspect.iscoroutinefunction(thing)
+    )
+
+
+def applied(function: Callable[[Any], object], flow: object) -> object:
+    """Return what a function makes of a stream, which must be a stream again, or raise `UsageError`."""
+    advice = f"To call it for each item write sf.map({name_of(function)})."
+    try:
+        result = function(flow)
+    except Exception as error:
+        raise UsageError(
+            f"{name_of(function)!r} is not an async generator function, so it was called with the Stream and raised "
+            f"{type(error).__name__}: {error}. {advice}"
+        ) from error
+    if not isinstance(result, type(flow)):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise UsageError(
+            f"{name_of(function)!r} was called with the Stream and returned {type(result).__name__}, not a Stream. "
+            f"{advice}"
+        )
+    return result

@@ -9,18 +9,17 @@ Both are one idea, so they live in one file: `Stream.to(sink)` is a `Pipeline`, 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
-from streamflow.callables import caller, name_of
+from streamflow.callables import caller
 from streamflow.errors import UsageError
 from streamflow.items import Items
 from streamflow.jobs import Job
 from streamflow.operators import batching, concurrency, elements, sinks
-from streamflow.resolving import resolve_sink, resolve_source, resolve_stage
-from streamflow.stages import GRACE, MAX_BYTES, MAXSIZE, Plan, Sink, Source, Stage
+from streamflow.resolving import applied, is_stream_function, resolve_sink, resolve_source, resolve_stage
+from streamflow.stages import GRACE, MAX_BYTES, MAXSIZE, Plan, Source, Stage
 from streamflow.types import MaybeAwaitable, SourceLike
 
 __all__ = ["Pipeline", "SinkLike", "StageLike", "Stream", "stream"]
@@ -99,8 +98,8 @@ class Stream(Generic[T_co]):
         Example: `sf.stream(rows).through(add_timestamp)`. Raises `UsageError` for what is no stage, saying what to
         write.
         """
-        if _is_stream_function(stage):
-            return _apply(stage, self)
+        if is_stream_function(stage):
+            return cast("Stream[U]", applied(stage, self))
         return Stream(self._source, (*self._stages, resolve_stage(stage)))
 
     def to(
@@ -266,31 +265,3 @@ def _composed(source: SourceLike[Any], stages: tuple[Any, ...]) -> Stream[Any]:
             error.add_note(f"argument {position} of the pipeline, added at {caller()}")
             raise
     return flow
-
-
-def _is_stream_function(thing: object) -> bool:
-    """Whether it can only be a function from `Stream` to `Stream`: a plain function that is no (async) generator."""
-    if isinstance(thing, (Stage, Sink)) or hasattr(thing, "__streamflow_maker__") or not inspect.isroutine(thing):
-        return False
-    return not (
-        inspect.isasyncgenfunction(thing) or inspect.isgeneratorfunction(thing) or inspect.iscoroutinefunction(thing)
-    )
-
-
-def _apply(function: Callable[[Stream[Any]], Any], flow: Stream[Any]) -> Stream[Any]:
-    advice = f"To call it for each item write sf.map({name_of(function)})."
-    try:
-        result = function(flow)
-    except Exception as error:
-        raise UsageError(
-            f"{name_of(function)!r} is not an async generator function, so it was called with the Stream and raised "
-            f"{type(error).__name__}: {error}. {advice}"
-        ) from error
-    if not isinstance(result, Stream):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise UsageError(
-            f"{name_of(function)!r} was called with the Stream and returned {type(result).__name__}, not a Stream. "
-            f"{advice}"
-        )
-    return result

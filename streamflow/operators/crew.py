@@ -12,11 +12,11 @@ Whoever emits the results, the stage's own generator, never waits for input; the
   waiting for their turn (H49, H53).
 * *Input.* The reader's hand is shared: taking from it is one call of `next`. One worker at a time fetches the next
   hand.
-* *Rest.* A worker with nothing to take rests on a future. Who takes an item wakes or hires the next worker, two if
-  there is more, so a crew of thousands is at work after a few turns of the loop, and an idle one is never bigger than
-  it needs.
-* *Time.* Calls that never wait would keep the loop to themselves. A worker that ends a second call although the
-  emitting side has not run in between looks at the clock, and after half a millisecond it gives others a turn (P8).
+* *Rest.* A worker with nothing to take rests on a future. Who is about to wait for a call wakes or hires the next
+  worker, two if there is more: a crew of thousands is at work after a few turns of the loop, an idle one is no bigger
+  than it needs, and a synchronous callable keeps just one.
+* *Time.* Synchronous calls would keep the loop to themselves: after half a millisecond of them the worker gives others
+  a turn (P8).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Crew(Generic[A]):
         self._taken = self._filed = self._leaving = self._emitted = 0
         self._results: dict[int, Any] = {}
         self._news: asyncio.Future[None] | None = None
-        self._seen = 0.0
+        self._seen = perf_counter()
         self._ended = self._dismissed = False
         self._failure: BaseException | None = None
         self._late: list[BaseException] = []
@@ -98,7 +98,7 @@ class Crew(Generic[A]):
         if self._emitted != self._leaving:
             self._emitted = self._leaving  # whoever asks again has passed the one before on
             if self._resting and self._taken - self._emitted <= self._size:
-                self._recruit()  # not before half the window is free, or each result would wake one worker for one item
+                self._wake()  # not before half the window is free, or each result would wake one worker for one item
         result = self._results.pop(self._leaving, NONE)
         if type(result) is _Failed:
             self._failure = result.error
@@ -172,38 +172,41 @@ class Crew(Generic[A]):
         self._tell()
 
     def _recruit(self) -> None:
-        """Let another worker go on, if there is a place for an item and one in hand, or nobody who fetches."""
+        """Let other workers go on, if there is a place for an item and one in hand, or nobody who fetches."""
         if self._ended or self._fetching or self._taken - self._emitted >= self._window:
             return
         for _ in range(min(_SEVERAL, max(1, length_hint(self._hand)))):
             if self._resting:
-                rest = self._resting.pop()
-                if not rest.done():
-                    rest.set_result(None)
+                self._wake()
             elif self._hiring:
                 self._hire()
 
+    def _wake(self) -> None:
+        rest = self._resting.pop()
+        if not rest.done():
+            rest.set_result(None)
+
     async def _work(self) -> None:
         await asyncio.sleep(0)  # an eager task must not run inside the one that hires it (H24)
-        fn, seen = self._fn, 0.0
+        fn = self._fn
         while True:
             item = self._take()
             if item is NONE:
                 if not await self._more():
                     return
                 continue
-            number = self._taken - 1
+            number, waits = self._taken, False
             try:
                 result = fn(item)
-                if isawaitable(result):
+                if waits := isawaitable(result):
+                    if self._resting or self._hiring:
+                        self._recruit()
                     result = await result
             except BaseException as error:  # noqa: BLE001  # carried to its turn
                 result = self._failed(error, number)
-            self._file(number, result)
+            self._file(number - 1, result)
             del result  # not held while waiting for the next item (H57)
-            if seen != self._seen:
-                seen = self._seen
-            elif perf_counter() - seen > _SLICE:
+            if not waits and perf_counter() - self._seen > _SLICE:
                 await asyncio.sleep(0)
                 self._seen = perf_counter()
 
@@ -213,8 +216,6 @@ class Crew(Generic[A]):
         item = next(self._hand, NONE)
         if item is not NONE:
             self._taken += 1
-            if self._resting or self._hiring:
-                self._recruit()
         return item
 
     async def _more(self) -> bool:
@@ -259,7 +260,7 @@ class Crew(Generic[A]):
         self._ended = True  # what comes after it will not be wanted
         if isinstance(error, asyncio.CancelledError):
             error = _stray("a call of map()", error)
-        return _Failed(error, number + 1)
+        return _Failed(error, number)
 
     def _file(self, number: int, result: Any) -> None:
         if not self._ordered:

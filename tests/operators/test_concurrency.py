@@ -193,7 +193,7 @@ async def test_a_slow_source_needs_no_crowd() -> None:
 
 
 async def test_instant_calls_do_not_keep_the_loop_to_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """P8: each call takes a millisecond of a clock that only they move; each worker then gives others a turn."""
+    """P8: each call takes a millisecond of a clock that only they move; others get a turn after each."""
     now = 0.0
     calls_at_tick: list[int] = []
     calls = 0
@@ -208,14 +208,15 @@ async def test_instant_calls_do_not_keep_the_loop_to_themselves(monkeypatch: pyt
         while calls < 200:
             calls_at_tick.append(calls)
             await asyncio.sleep(0)
+        calls_at_tick.append(calls)
 
     monkeypatch.setattr(crew, "perf_counter", lambda: now)
     ticking = asyncio.create_task(tick())
-    await sf.stream(range(200)).map(slow, concurrency=4).run()
+    await sf.stream(range(200)).map(slow, concurrency=100).run()
     await ticking
 
     longest = max(after - before for before, after in itertools.pairwise(calls_at_tick))
-    assert longest <= 5
+    assert longest <= 2
 
 
 # --- completes when ----------------------------------------------------------------------------------------------
@@ -306,9 +307,9 @@ async def test_after_an_error_no_further_call_starts() -> None:
             raise Broken
 
     with pytest.raises(Broken):
-        await sf.stream([3.0, 1.0, *[0.5] * 50]).map(fail, concurrency=2).run()
+        await sf.stream([*[0.5] * 20, 3.0, 1.0, *[0.5] * 50]).map(fail, concurrency=2).run()
 
-    assert calls.started <= 4
+    assert calls.started == 22
 
 
 @pytest.mark.virtual_time
