@@ -30,7 +30,7 @@ run: .venv/.run .cache/tmp  ## run the demo pipeline; options by ARGS="..."
 
 test: format-check lint types layers tests  ## all that CI runs: format, lint, types, layers, every test
 
-check: format-check lint types layers fast-tests  ## the same without slow tests: under a minute, for before each commit
+check: format-check lint types layers fast-tests  ## the same on one loop without slow tests: for before each commit
 
 format: .venv/.dev  ## rewrite the code in the one format, and apply safe lint fixes
 	@$(PY) -m ruff check --fix-only --quiet .
@@ -53,7 +53,7 @@ tests: .venv/.dev .cache/tmp
 	@$(PY) -m pytest -n 2 $(ARGS)
 
 fast-tests: .venv/.dev .cache/tmp
-	@$(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
+	@STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
 
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)

@@ -20,12 +20,20 @@ What must not: logic, imports from the rest of the package, errors of single lib
     ├── CommitUnknown            the answer to a commit was lost: done or not, nobody knows (an OSError)
     └── MissingExtra             an optional dependency is not installed       (an ImportError)
 
-A user's own exception is never wrapped: it leaves `pipeline()` as itself, with a note that names the stage (promise P4).
+A user's own exception is never wrapped: it leaves `pipeline()` as itself, with a note that names the stage (P4).
 """
 
 from __future__ import annotations
 
-import asyncio
+import sys
+
+if sys.version_info >= (3, 13):
+    from asyncio import QueueShutDown as _QueueShutDown
+else:
+
+    class _QueueShutDown(Exception):
+        """Stands in for `asyncio.QueueShutDown`, which exists from Python 3.13; before, nobody can expect it."""
+
 
 __all__ = [
     "ChannelClosed",
@@ -45,15 +53,12 @@ __all__ = [
     "UsageError",
 ]
 
-# asyncio.QueueShutDown exists from Python 3.13; before that nobody can expect it.
-_QueueShutDown: type[Exception] = getattr(asyncio, "QueueShutDown", Exception)
-
 
 class StreamflowError(Exception):
     """The root: `except sf.StreamflowError` catches what streamflow itself finds wrong, and no user's error."""
 
 
-class ChannelClosed(StreamflowError, _QueueShutDown):  # type: ignore[misc]  # the base depends on the Python version
+class ChannelClosed(StreamflowError, _QueueShutDown):
     """The channel has ended for this operation: `put` after `close()` or `fail()`, or `get` after the end.
 
     Where Python has `asyncio.QueueShutDown` (3.13), this is one, so code written for a queue catches it.
@@ -81,11 +86,11 @@ class StageCancelled(StageError):
 
 
 class StageDidNotStop(StageError):
-    """A stage was asked to stop and had not stopped when its grace (seconds) was over; the note shows where it stands."""
+    """A stage was asked to stop and had not when its grace (seconds) was over; the message shows where it stands."""
 
 
 class PipelineTimeout(StreamflowError, TimeoutError):
-    """A time limit of streamflow's own passed. A `TimeoutError` that is not this one comes from a stage or the caller."""
+    """A time limit of streamflow's own passed. Any other `TimeoutError` comes from a stage or the caller."""
 
 
 class UsageError(StreamflowError, TypeError, ValueError):
@@ -97,7 +102,7 @@ class FormatError(StreamflowError, ValueError):
 
 
 class TruncatedError(FormatError, EOFError):
-    """The data ended too early: a gzip member without its trailer, a CSV inside quotes, a body shorter than its length."""
+    """The data ended too early: a gzip member without its trailer, a CSV inside quotes, a body below its length."""
 
 
 class LimitExceeded(FormatError):

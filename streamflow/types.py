@@ -1,6 +1,6 @@
 """The words of streamflow as types: what a source, a stage, a sink and a codec *is*.
 
-What lives here: aliases and protocols, so that a user's plain functions are full citizens and nothing has to be inherited.
+What lives here: aliases and protocols, so that plain functions are full citizens; nothing is inherited.
 What must not: behaviour.
 """
 
@@ -38,7 +38,7 @@ class Codec(Protocol[A_contra, B_co]):
     """
 
     def feed(self, data: A_contra, /) -> Iterable[B_co]:
-        """Take one item in; return what is complete by now. May be lazy: the engine exhausts it before it feeds again."""
+        """Take one item in; return what is complete by now. May be lazy: it is exhausted before the next feed."""
 
     def finish(self) -> Iterable[B_co]:
         """The input ended cleanly: return what is left, or raise `TruncatedError` if the input cannot end here.
@@ -48,7 +48,7 @@ class Codec(Protocol[A_contra, B_co]):
 
 
 class Transform(Protocol[A_contra, B_co]):
-    """A synchronous operator at work: what the planner fuses into chains that run at C speed. One object serves one run."""
+    """A synchronous operator at work, which the planner fuses into chains at C speed. One object serves one run."""
 
     def apply(self, items: Iterator[A_contra], /) -> Iterator[B_co]:
         """Wrap `items` (as much input as is there now) lazily. Called again for each further stretch of input."""

@@ -52,7 +52,10 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     """Say on which event loops an async test runs."""
     if item.get_closest_marker("virtual_time"):
         return {"virtual": StepLoop}
-    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": _new_uvloop}
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": _new_uvloop}
+    # `make check` takes one of them; `make test` and CI take both.
+    chosen = os.environ.get("STREAMFLOW_LOOPS", "asyncio uvloop").split()
+    return {name: loop for name, loop in loops.items() if name in chosen}
 
 
 def _new_uvloop() -> asyncio.AbstractEventLoop:
@@ -92,6 +95,8 @@ def _checked(item: pytest.Item, loop: asyncio.AbstractEventLoop | None, ignore: 
         leak = "" if item.stash.get(_failed, False) else str(error)
     else:
         leak = ""
+    # What lives on now is pytest's and the modules': without this each collection would walk it all again.
+    gc.freeze()
     if leak:
         pytest.fail(leak, pytrace=False)
 

@@ -57,7 +57,7 @@ def test_the_tree_shows_every_error_and_no_other():
     defined = {
         name
         for name, value in vars(streamflow.errors).items()
-        if isinstance(value, type) and value.__module__ == "streamflow.errors"
+        if isinstance(value, type) and value.__module__ == "streamflow.errors" and not name.startswith("_")
     }
     assert defined == set(BY_NAME)
 
@@ -72,7 +72,7 @@ def test_an_error_hangs_where_the_tree_shows_it(drawn):
 def test_an_error_is_also_the_standard_error_that_the_tree_names(drawn):
     foreign = [base for base in kind(drawn.name).__bases__ if base.__module__ in {"builtins", "asyncio.queues"}]
     if drawn.also == ["asyncio.QueueShutDown"]:
-        assert foreign == [getattr(asyncio, "QueueShutDown", Exception)]
+        assert foreign == [asyncio.QueueShutDown] if sys.version_info >= (3, 13) else not foreign
     elif drawn.name == "StreamflowError":
         assert foreign == [Exception]
     else:

@@ -51,9 +51,10 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     `SystemExit(143)`, once everything is closed. Raises `UsageError` inside a running loop (write `await main()` there)
     and for anything that is not a coroutine.
     """
-    if not asyncio.iscoroutine(main):
-        called = f"{getattr(main, '__name__', 'main')}()"
-        raise UsageError(f"sf.run needs a coroutine, not {type(main).__name__}; write sf.run({called}).")
+    given: object = main
+    if not asyncio.iscoroutine(given):
+        called = f"{getattr(given, '__name__', 'main')}()"
+        raise UsageError(f"sf.run needs a coroutine, not {type(given).__name__}; write sf.run({called}).")
     if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the documented way raises
         main.close()
         raise UsageError("sf.run starts an event loop, and one is running here already; write `await main()` instead.")
