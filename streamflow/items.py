@@ -99,9 +99,8 @@ class Items(Generic[T]):
         except asyncio.CancelledError:
             raise
         except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see
-            if second is not error:
-                name = type(second).__name__
-                error.add_note(f"while {self._plan.name} was being closed because of it: {name}: {second}")
+            name = type(second).__name__
+            error.add_note(f"while {self._plan.name} was being closed because of it: {name}: {second}")
 
     def stats(self) -> RunStats:
         """Return the numbers of the run so far. Raises `UsageError` before the first item was asked for."""

@@ -41,8 +41,9 @@ def _thing(path: str, thing: Any) -> Iterator[str]:
 
 
 def _class(path: str, thing: type) -> Iterator[str]:
-    bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
-    yield f"class {path}({bases.replace('QueueShutDown', 'Exception')})"  # Python 3.13 has it, before nobody does
+    # `asyncio.QueueShutDown` is there from Python 3.13 on; before that something private stands for it.
+    names = [base.__name__ for base in thing.__bases__ if base is not object]
+    yield f"class {path}({', '.join(name for name in names if name != 'QueueShutDown' and name[0] != '_')})"
     if issubclass(thing, BaseException):
         return
     if dataclasses.is_dataclass(thing):

@@ -266,13 +266,39 @@ async def test_two_tasks_that_ask_at_once_are_refused() -> None:
         assert await anext(items) == 1
 
 
-async def test_closing_items_twice_is_harmless() -> None:
-    async with sf.stream(range(5)).open() as items:
-        await anext(items)
+async def test_closing_items_ends_their_iteration_and_twice_is_harmless() -> None:
+    async with sf.stream(range(50)).open() as items:
+        async for item in items:
+            if item == 10:
+                break
         await items.aclose()
         await items.aclose()
 
         assert "closed" in repr(items)
+        assert [item async for item in items] == []
+
+
+@pytest.mark.virtual_time
+async def test_when_an_error_arrives_everything_above_has_been_closed() -> None:
+    """P7: also a source that takes its time."""
+    trace = Trace()
+
+    async def source() -> AsyncIterator[int]:
+        try:
+            for number in itertools.count():
+                yield number
+        finally:
+            await asyncio.sleep(5)
+            trace("source closed")
+
+    def fail(number: int) -> None:
+        if number == 3:
+            raise Broken
+
+    async with sf.stream(source()).buffer(2).tap(fail).open() as items:
+        with pytest.raises(Broken):
+            await put_into([], items)
+        assert trace.events == ["source closed"]
 
 
 # --- async for over a stream -----------------------------------------------------------------------------------------
@@ -372,6 +398,18 @@ async def test_a_pipeline_that_runs_refuses_to_run_twice_at_once() -> None:
     with pytest.raises(sf.UsageError, match="job is already running; make another Pipeline"):
         await job.run()
     assert "running" in repr(job)
+    assert await run == 3
+
+
+@pytest.mark.virtual_time
+async def test_while_it_runs_again_there_is_no_report() -> None:
+    job = sf.stream(TrackedSource(range(3), delay=1.0)).to(sf.count())
+    await job.run()
+    run = asyncio.create_task(job.run())
+    await asyncio.sleep(1)
+
+    with pytest.raises(sf.UsageError, match="has not ended"):
+        _ = job.report
     assert await run == 3
 
 

@@ -2,23 +2,24 @@
 
 What lives here: `Blame`. What must not: the chain itself, notes on errors (the conductor's).
 
-A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The outermost
-frame that is a stage's callable names the stage (further in it may call what another stage calls too). Two things can go
-wrong with that, and are put right beforehand:
+A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The
+outermost frame that is a stage's callable names the stage (further in it may call what another stage calls too). Two
+things can go wrong with that, and are put right beforehand:
 
-* One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay without
-  a frame of its own (what matches no other must be its); the others are called through a small function each. That costs
-  a Python call per item, so it is done only where the stages could not be told apart.
-* An error in the source must not be put on a stage through which the source was pulled: the source's frame is known too.
+* One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay
+  without a frame of its own (what matches no other must be its); the others are called through a small function each.
+  That costs a Python call per item, so it is done only where the stages could not be told apart.
+* An error in the source must not be put on a stage through which the source was pulled: the source's frame is known
+  too.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from streamflow.callables import unwrapped
 from streamflow.errors import StageCancelled
 from streamflow.stages import Stage
 from streamflow.types import Transform
@@ -104,13 +105,8 @@ def _is_ours(frame: FrameType) -> bool:
 
 def _code_of(function: Any) -> CodeType | None:
     """The code that shows in a traceback when this callable raises; `None` for builtins."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    for body in (function, getattr(type(function), "__call__", None)):
-        code = getattr(body, "__code__", None)
-        if isinstance(code, CodeType):
-            return code
-    return None
+    code = getattr(unwrapped(function), "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def _framed(function: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], CodeType]:

@@ -40,7 +40,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Nothing has passed."""
-        self._ones = itertools.repeat(True, _MANY)
+        self._ones = itertools.repeat(True, _MANY)  # noqa: FBT003  # any true thing would do
 
     def apply(self, items: Iterator[Any]) -> Iterator[Any]:
         """Count every item of an iterator as it passes."""
@@ -85,7 +85,9 @@ class Chain:
     def __init__(self, stages: Sequence[Stage[Any, Any]], *, from_source: bool) -> None:
         """Make fresh transforms, and the tallies they need."""
         self.stages = tuple(stages)
-        self.transforms: list[Transform[Any, Any]] = [stage.transform() for stage in stages if stage.transform is not None]
+        self.transforms: list[Transform[Any, Any]] = [
+            stage.transform() for stage in stages if stage.transform is not None
+        ]
         self._tallies: dict[int, Tally] = {}
         self._group_of = self._groups()
         known = {self._group_of[-1]} | (set() if from_source else {self._group_of[0]})
@@ -145,7 +147,7 @@ class Chain:
         return self._passing and type(hand) is _HAND and not length_hint(hand)
 
     def check_ended(self) -> None:
-        """Call when the chain gave nothing more: raise if that was not the end of its input but a stray StopIteration."""
+        """Call when the chain gave nothing more: raise if that was a stray StopIteration, not the end of its input."""
         done = self.done_at()
         brink = self._brink if done is None or done < self._first else self._brinks.get(done + 1)
         if brink is not None and not brink.reached:
@@ -172,7 +174,7 @@ class Chain:
     def tails(self) -> Iterator[Iterator[Any]]:
         """At the clean end: what each transform still emits, through those after it. Called again, it goes on.
 
-        When one has enough, what those before it still hold is not wanted: nested generators would be closed there (P3).
+        When one has enough, what those before it still hold is not wanted: nested generators would be closed there.
         """
         if self._next_tail is None:
             self._next_tail = self.done_at() or 0

@@ -1,7 +1,7 @@
 """How a run ends: one state machine over the segments of a plan.
 
-What lives here: `Run`. What must not: what the segments do (segments), what a channel allows (channel), texts about a
-run (observe).
+What lives here: `Run`. What must not: what the segments do (segments), what a channel allows (channel), what their
+endings come to (outcome), texts about a run (observe).
 
 Endings travel along the channels, never around them:
 
@@ -35,6 +35,7 @@ import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.budget import Budget
+from streamflow.engine.outcome import Outcome
 from streamflow.engine.planner import SegmentPlan, segments_of
 from streamflow.engine.reader import Reader
 from streamflow.engine.segments import Segment
@@ -45,8 +46,8 @@ from streamflow.stages import Plan
 
 __all__ = ["Run", "hurry"]
 
-# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19), nor a
-# task that was given up.
+# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19), nor
+# a task that was given up.
 _running: set[Run] = set()
 _given_up: set[asyncio.Task[None]] = set()
 
@@ -92,6 +93,7 @@ class Run:
             self.segments.append(Segment(segment_plan, reader, writer, budget))
             reader = Reader(self.channels[-1]) if writer is not None else None
         self.output = reader
+        self.outcome = Outcome(self.plan, self.segments, reader)
 
     def start(self) -> None:
         """Start every segment's task, sink first, so that readers wait before writers write."""
@@ -118,7 +120,7 @@ class Run:
             segment.never_began()
         segment.finished = True
         with contextlib.suppress(Exception):  # a note on an error is a help; it must not stop the machine
-            self._note_origin(segment)
+            self.outcome.note_origin(segment)
         if segment.error is not None and segment.writer is not None:
             segment.writer.channel.fail(segment.error)
         self._leave_input(segment)
@@ -152,9 +154,10 @@ class Run:
         self._timers.append(self.over.get_loop().call_later(seconds, action, *args))
 
     def hurry(self) -> list[str]:
-        """End the grace of what is stopping, and shorten that of what will be; return the names of what is still open."""
+        """End the grace of what is stopping, and shorten that of what will be; return the names of what is open."""
         self.grace = min(self.grace, _HURRIED)
-        still_open = [segment for segment in self.segments if not segment.finished]
+        stopping = any(segment.asked for segment in self.segments)
+        still_open = [segment for segment in self.segments if stopping and not segment.finished]
         for segment in still_open:
             if segment.asked:
                 self._overdue(segment, 1)
@@ -188,7 +191,7 @@ class Run:
             if segment.reader is not None:
                 segment.reader.channel.abandon()  # what a writer in its last step still put is counted
             if segment.writer is not None:
-                trouble = segment.error if segment.error is not None else self._trouble_above(segment)
+                trouble = segment.error if segment.error is not None else self.outcome.trouble_above(segment)
                 segment.writer.channel.fail(trouble) if trouble is not None else segment.writer.channel.close()
             segment = self._below(segment)
         if self.segments[-1].settled:
@@ -197,13 +200,6 @@ class Run:
     def _can_settle(self, segment: Segment) -> bool:
         above = self._above(segment)
         return segment.finished and not segment.settled and (above is None or above.settled)
-
-    def _trouble_above(self, segment: Segment) -> BaseException | None:
-        """An error while closing what is above, which this segment ended too early to see."""
-        for above in reversed(self.segments[: self.segments.index(segment)]):
-            if above.error is not None and above.late and not self._answered(above, above.error):
-                return above.error
-        return None
 
     def _finish(self) -> None:
         if self.over.done():
@@ -218,10 +214,12 @@ class Run:
 
     def _report(self) -> None:
         """Nobody awaits a run whose iterator was dropped: tell the loop what failed while it was being closed."""
-        for cause in self.causes():
+        for cause in self.outcome.causes():
             self.over.get_loop().call_exception_handler(
-                {"message": f"an error while {self.plan.name}, whose iterator was dropped, was being closed",
-                 "exception": cause}
+                {
+                    "message": f"an error while {self.plan.name}, whose iterator was dropped, was being closed",
+                    "exception": cause,
+                }
             )
 
     # --- asking from outside -------------------------------------------------------------------------------------
@@ -249,7 +247,7 @@ class Run:
         except asyncio.CancelledError as error:
             self.cancel()
             await self._wait_closed()
-            self._note_on(error)
+            self.outcome.note_on(error)
             raise
         return self.result()
 
@@ -271,12 +269,12 @@ class Run:
             await asyncio.wait([self.over])
         except asyncio.CancelledError as error:
             await self._wait_closed()
-            self._note_on(error)
+            self.outcome.note_on(error)
             raise
-        self._raise_causes(self.causes())
+        self.outcome.raise_causes()
 
     async def close_after(self, error: BaseException) -> None:
-        """Close because of `error`, which is about to be raised: what fails while closing is told on it, not instead."""
+        """Close because of `error`, which is about to be raised: what fails in closing is told on it, not instead."""
         try:
             await self.close()
         except asyncio.CancelledError:
@@ -285,71 +283,15 @@ class Run:
             if second is not error:
                 error.add_note(f"while {self.plan.name} was being closed because of it: {described(second)}")
 
-    # --- the outcome ---------------------------------------------------------------------------------------------
-
     def result(self) -> Any:
         """Return the sink's value, or raise the cause bare, or the causes as a group (P4)."""
-        self._raise_causes(self.causes())
+        self.outcome.raise_causes()
         if self.cancelled:
             raise asyncio.CancelledError
         return self.segments[-1].value
 
-    def _raise_causes(self, causes: list[BaseException]) -> None:
-        if len(causes) == 1:
-            try:
-                raise causes[0]
-            finally:
-                causes.clear()  # the traceback holds this frame: do not let the frame hold the error
-        if causes:
-            message = f"{self.plan.name}: {len(causes)} stages failed independently"
-            if all(isinstance(cause, Exception) for cause in causes):
-                raise ExceptionGroup(message, causes)  # type: ignore[type-var]  # just checked
-            raise BaseExceptionGroup(message, causes)
-
-    def causes(self) -> list[BaseException]:
-        """The independent errors, sink first.
-
-        What a stage below took at its `async for` is that stage's to answer for. What a segment met ahead of demand and
-        nobody got to see counts only if the run fails anyway: nested generators would not have got so far (P3).
-        """
-        seen: list[BaseException] = []
-        ahead: list[BaseException] = []
-        for segment in reversed(self.segments):
-            error = segment.error
-            if error is None or self._answered(segment, error) or any(error is other for other in seen):
-                continue
-            last = segment is self.segments[-1]
-            (seen if segment.late or last and self.output is None else ahead).append(error)
-        return seen + ahead if seen else []
-
-    def _answered(self, segment: Segment, error: BaseException) -> bool:
-        """Whether a reader below was given this error; it then passed it on, replaced it or handled it."""
-        at = self.segments.index(segment) + 1
-        readers = [below.reader for below in self.segments[at:]] + [self.output]
-        return any(reader is not None and reader.raised is error for reader in readers)
-
-    def _note_on(self, error: BaseException) -> None:
-        """Tell on a cancellation what else is known: it must not hide an error, nor that the sink had committed."""
-        for cause in self.causes():
-            error.add_note(f"while it was being cancelled, {self.plan.name} also met {described(cause)}")
-        last = self.segments[-1]
-        if last.plan.sink is not None and last.error is None and last.finished and not last.stopped:
-            error.add_note(f"the sink of {self.plan.name} had already finished: its result stands")
-
-    def _note_origin(self, segment: Segment) -> None:
-        """Name the stage on an error that began here."""
-        error = segment.error
-        if error is None or not segment.failed_here:
-            return
-        part, item = segment.guilty(error)
-        total = len(self.plan.stages) + 1 + (self.plan.sink is not None)
-        at_item = f", at item {item}" if item else ""
-        error.add_note(
-            f"in stage {part.position} of {total} of {self.plan.name}: {part.name!r}{at_item} (added at {part.step.where})"
-        )
-
 
 def hurry() -> list[str]:
-    """End the grace of every run of this loop; return the names of the stages that are still open."""
+    """End the grace of every run of this loop; return the names of the stages that are still open in those stopping."""
     loop = asyncio.get_running_loop()
     return [name for run in list(_running) if run.over.get_loop() is loop for name in run.hurry()]

@@ -19,7 +19,9 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def reading(items: AsyncIterable[T], *, maxsize: int = 16, max_bytes: int = 1 << 20) -> AsyncGenerator[Reader[T], None]:
+async def reading(
+    items: AsyncIterable[T], *, maxsize: int = 16, max_bytes: int = 1 << 20
+) -> AsyncGenerator[Reader[T], None]:
     """Give a `Reader` over `items`: inside a pipeline that is what a stage gets anyway; elsewhere a task feeds one.
 
     Example:

@@ -1,6 +1,7 @@
 """Which stages share a task: from a plan to its segments.
 
-What lives here: the grouping, as data that `explain()` prints and the conductor runs. What must not: anything that runs.
+What lives here: the grouping, as data that `explain()` prints and the conductor runs. What must not: anything that
+runs.
 
 Neighbouring synchronous stages are fused into one segment, with a synchronous source before them. Each async generator,
 the sink, and what follows a `buffer(n)` starts a segment of its own. One task per segment, one channel between two.

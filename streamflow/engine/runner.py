@@ -1,11 +1,11 @@
 """The event loop and the signals: `run`.
 
-What lives here: starting a loop for a script. What must not: anything a library embedded in somebody's service would do;
-no signal handler is installed unless `run` is called.
+What lives here: starting a loop for a script. What must not: anything a library embedded in somebody's service would
+do; no signal handler is installed unless `run` is called.
 
 The first SIGINT or SIGTERM cancels the main task: every run stops, aborts what it had begun and cleans up within its
-grace. The second ends the grace and says on stderr what is still open, instead of tearing through the cleanup as asyncio's
-own handler does (H84, H85). The third leaves the process at once.
+grace. The second ends the grace and says on stderr what is still open, instead of tearing through the cleanup as
+asyncio's own handler does (H84, H85). The third leaves the process at once.
 
 A task that does not end even when the loop cancels it would keep a process for ever (H21). After a signal it does not:
 when the main task has ended, what is left gets a while, and then the process leaves.
@@ -51,10 +51,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     `SystemExit(143)`, once everything is closed. Raises `UsageError` inside a running loop (write `await main()` there)
     and for anything that is not a coroutine.
     """
-    given: object = main
-    if not asyncio.iscoroutine(given):
-        called = f"{getattr(given, '__name__', 'main')}()"
-        raise UsageError(f"sf.run needs a coroutine, not {type(given).__name__}; write sf.run({called}).")
+    _refuse_what_is_no_coroutine(main)
     if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the documented way raises
         main.close()
         raise UsageError("sf.run starts an event loop, and one is running here already; write `await main()` instead.")
@@ -65,6 +62,12 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         except asyncio.CancelledError:
             signals.leave()
             raise
+
+
+def _refuse_what_is_no_coroutine(main: object) -> None:
+    if not asyncio.iscoroutine(main):
+        called = f"{getattr(main, '__name__', 'main')}()"
+        raise UsageError(f"sf.run needs a coroutine, not {type(main).__name__}; write sf.run({called}).")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,8 +8,8 @@ to stop at most once. A segment parked at the room of its writer has its generat
 `aclose()`; anywhere else it is cancelled.
 
 Timeouts, task groups and cancel scopes around a `yield` are legal in a stage (H32, H33). When one of them strikes while
-the generator stands there, the cancellation arrives in the segment's own wait for room; nobody asked the segment to stop,
-so it is thrown into the generator, where its scope knows it. What the generator had handed over is put first.
+the generator stands there, the cancellation arrives in the segment's own wait for room; nobody asked the segment to
+stop, so it is thrown into the generator, where its scope knows it (striking.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ Feed = Reader[Any] | Stretches[Any]
 class Segment:
     """One task of a run and what is known of it."""
 
-    def __init__(self, plan: SegmentPlan, reader: Reader[Any] | None, writer: Writer[Any] | None, budget: Budget) -> None:
+    def __init__(
+        self, plan: SegmentPlan, reader: Reader[Any] | None, writer: Writer[Any] | None, budget: Budget
+    ) -> None:
         """Describe it; `start` makes the task."""
         self.plan = plan
         self.reader = reader
@@ -71,7 +73,7 @@ class Segment:
         return self.task
 
     def ends_by_itself(self) -> bool:
-        """Whether it needs no cancellation to stop: it has ended, is closing, or stands parked before a reader that left."""
+        """Whether it needs no cancellation to stop: it has ended, is closing, or is parked and its reader has left."""
         return self.finished or self.closing or (self.writer is not None and self.writer.parked)
 
     async def _main(self) -> None:
@@ -257,7 +259,7 @@ async def _close(items: AsyncIterator[Any]) -> None:
 
 
 def _without_stops(error: BaseException) -> BaseException | None:
-    """What is left of an error without the stop that was asked for; a task group around a `yield` makes a group of it."""
+    """What is left of an error without the stop that was asked for; a task group around `yield` makes a group of it."""
     stops = (asyncio.CancelledError, GeneratorExit)
     if isinstance(error, BaseExceptionGroup):
         return error.split(stops)[1]

@@ -4,9 +4,9 @@ What lives here: `struck`, the rest of a generator's life after that. What must 
 (segments.py), or how items are put (writer.py).
 
 A stage may hold an `asyncio.timeout`, a task group or an anyio scope around its `yield` (H32, H33). All three act by
-cancelling the task; when the generator stands at its `yield`, that arrives in the writer's wait for room. Thrown into the
-generator it reaches the scope that asked for it: the timeout turns it into `TimeoutError`, the group raises its error,
-the anyio scope swallows it. The item that waited for room is put before whatever comes of that (P3).
+cancelling the task; when the generator stands at its `yield`, that arrives in the writer's wait for room. Thrown into
+the generator it reaches the scope that asked for it: the timeout turns it into `TimeoutError`, the group raises its
+error, the anyio scope swallows it. The item that waited for room is put before whatever comes of that (P3).
 """
 
 from __future__ import annotations

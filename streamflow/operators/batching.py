@@ -98,12 +98,9 @@ async def _before(deadline: float, reader: Reader[A]) -> bool:
     """Wait for the next item or the end of the input, taking nothing; return whether either came in time."""
     if asyncio.get_running_loop().time() >= deadline:
         return False
-    limit = asyncio.timeout_at(deadline)
     try:
-        async with limit:
+        async with asyncio.timeout_at(deadline):
             await reader.wait()
     except TimeoutError:
-        if not limit.expired():
-            raise
         return False
     return True

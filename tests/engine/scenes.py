@@ -36,7 +36,7 @@ class Scene:
         items: what the source gives; endless if not given.
         fail: (position, n, error): there `error` is raised at the n-th item; 0 before the first; -1 at the end.
         enough: (position, n): there the stage ends cleanly after n items.
-        hold: the sink waits for ever after so many items.
+        hold: the sink waits for ever after so many items, and sets `holding`.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Scene:
         self.taken = [0] * len(self.kinds)
         self.made = [0] * len(self.kinds)
         self.outcome: str | None = None
+        self.holding = asyncio.Event()
         self.job = sf.Pipeline(self._source(source), *self._stages(), self._sink, name="scene", **self.options)
 
     async def run(self) -> Any:
@@ -206,6 +207,7 @@ class Scene:
             if self.enough == (at, self.taken[at]):
                 return
             if self.hold is not None and self.taken[at] >= self.hold:
+                self.holding.set()
                 await asyncio.Event().wait()
         self._maybe_fail(at, -1)
 

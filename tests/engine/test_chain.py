@@ -1,4 +1,4 @@
-"""Fused chains: what they emit, what they count, which stage they blame; and that they agree with every other way to run."""
+"""Fused chains: what they emit, what they count, whom they blame; and that they agree with every other way to run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 from contextlib import aclosing
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given
@@ -25,7 +26,7 @@ async def numbers(n):
 @pytest.fixture(params=["sync source", "channel"])
 def feed(request):
     """Give a source that is fused with the stages after it, or one with a channel between."""
-    return (lambda n: range(n)) if request.param == "sync source" else (lambda n: numbers(n))
+    return range if request.param == "sync source" else numbers
 
 
 async def stats_of(source, *stages, **options):
@@ -52,13 +53,22 @@ async def test_items_are_counted_between_all_stages(feed, maxsize):
         maxsize=maxsize,
     )
 
-    assert in_out_dropped(stats) == [(100, 50, 50), (50, 50, 0), (50, 40, 10), (40, 120, 0), (120, 120, 0), (120, 117, 3)]
+    assert in_out_dropped(stats) == [
+        (100, 50, 50),
+        (50, 50, 0),
+        (50, 40, 10),
+        (40, 120, 0),
+        (120, 120, 0),
+        (120, 117, 3),
+    ]
     assert stats.stages[0].items_out == 100
     assert stats.stages[-1].items_in == 117
 
 
 async def test_items_are_counted_where_stages_emit_at_the_end(feed):
-    stats = await stats_of(feed(10), sf.batched(3), sf.filter(lambda batch: len(batch) == 3), sf.map(len), sf.batched(2))
+    stats = await stats_of(
+        feed(10), sf.batched(3), sf.filter(lambda batch: len(batch) == 3), sf.map(len), sf.batched(2)
+    )
 
     assert in_out_dropped(stats) == [(10, 4, 0), (4, 3, 1), (3, 3, 0), (3, 2, 0)]
 
@@ -80,7 +90,7 @@ async def test_items_are_counted_when_a_callable_turns_out_to_be_asynchronous(fe
                 await asyncio.sleep(0)
                 return fn(x)
 
-            return lambda x: call(x)
+            return lambda x: call(x)  # noqa: PLW0108  # hides that it is a coroutine function
 
         return [sf.filter(soon(keep) if awaited == at else keep) for at, keep in enumerate(keeps)]
 
@@ -123,15 +133,20 @@ async def test_every_edge_is_counted_up_to_the_failure(feed):
 
 
 OPERATORS = {
-    "map": lambda call: sf.map(lambda x: call(x)),
+    "map": lambda call: sf.map(lambda x: call(x)),  # noqa: PLW0108  # each with a function of its own
     "filter": lambda call: sf.filter(lambda x: call(x) is not None),
     "flat_map": lambda call: sf.flat_map(lambda x: [call(x)]),
-    "tap": lambda call: sf.tap(lambda x: call(x)),
+    "tap": lambda call: sf.tap(lambda x: call(x)),  # noqa: PLW0108
     "awaited": lambda call: sf.map(lambda x: _soon(call, x)),
     "coroutine function": lambda call: sf.map(functools.partial(_soon, call)),
 }
-shapes = [*itertools.permutations(["map", "filter", "flat_map", "tap"], 3), ("map", "map", "map"),
-          ("filter", "awaited", "filter"), ("awaited", "map", "awaited"), ("map", "coroutine function", "flat_map")]
+shapes = [
+    *itertools.permutations(["map", "filter", "flat_map", "tap"], 3),
+    ("map", "map", "map"),
+    ("filter", "awaited", "filter"),
+    ("awaited", "map", "awaited"),
+    ("map", "coroutine function", "flat_map"),
+]
 
 
 async def _soon(call, x):
@@ -209,7 +224,7 @@ async def test_an_error_of_an_inner_iterable_is_put_on_the_stage_that_reads_it(f
         yield x
         raise OSError("inner")
 
-    for fn in (lines, lambda x: lines(x)):
+    for fn in (lines, lambda x: lines(x)):  # noqa: PLW0108  # directly, and through another function
         with pytest.raises(OSError, match="inner") as caught:
             await sf.pipeline(feed(3), sf.map(lambda x: x), sf.flat_map(fn), sf.collect())
         assert "in stage 3 of 4" in caught.value.__notes__[0]
@@ -228,15 +243,13 @@ async def test_a_transform_of_ones_own_is_blamed_for_its_errors(feed):
         def finish(self):
             return iter(())
 
+    own = sf.Stage(transform=Checking, name="checking")
     with pytest.raises(ValueError, match="3") as caught:
-        own = sf.Stage(transform=Checking, name="checking")
         await sf.pipeline(feed(9), sf.map(lambda x: x), own, sf.batched(2), sf.collect())
     assert "in stage 3 of 5 of pipeline: 'checking', at item" in caught.value.__notes__[0]
 
 
 async def test_a_mock_may_be_a_callable(feed):
-    from unittest.mock import Mock
-
     mock = Mock(side_effect=[1, 2, ValueError("third")])
     with pytest.raises(ValueError, match="third") as caught:
         await sf.pipeline(feed(9), sf.tap(lambda x: None), sf.map(mock), sf.collect())
@@ -424,7 +437,7 @@ async def outcome(run):
     try:
         async with aclosing(run) as items:
             async for item in items:
-                got.append(item)
+                got.append(item)  # noqa: PERF401  # keeps what came before an error
     except Bang as bang:
         error = bang.args
     except ExceptionGroup as group:

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 import streamflow as sf
-from streamflow.engine.reader import Reader
 from streamflow.engine.feeding import reading
+from streamflow.engine.reader import Reader
 from streamflow.testing import KINDS, TrackedSource, cancel_everywhere
 
 
@@ -54,10 +54,10 @@ async def test_the_error_of_the_iterable_comes_after_the_items_before_it():
     source = TrackedSource([1, 2], error=ValueError("row 3"))
     got = []
 
-    with pytest.raises(ValueError, match="row 3"):
+    with pytest.raises(ValueError, match="row 3"):  # noqa: PT012  # the whole block is what raises
         async with reading(source) as reader:
             async for item in reader:
-                got.append(item)
+                got.append(item)  # noqa: PERF401  # keeps what came before the error
 
     assert got == [1, 2]
     source.verify()
@@ -73,7 +73,7 @@ async def test_leaving_with_an_error_closes_the_iterable_and_keeps_that_error():
         finally:
             raise OSError("closing")
 
-    with pytest.raises(ValueError, match="the first") as caught:
+    with pytest.raises(ValueError, match="the first") as caught:  # noqa: PT012
         async with reading(source()) as reader:
             await reader.get()
             raise ValueError("the first")

@@ -38,214 +38,352 @@ CLOUD = "places/test_cloud.py::"
 
 COVERED: dict[str, tuple[str, list[str]]] = {
     # --- A. channel
-    "H1": ("get() in a task of its own loses an item", [
-        CHANNEL_CANCELLED + "test_a_blocked_reader_cancelled_at_any_step_loses_nothing_and_blocks_nobody",
-        CANCELLATION + "test_a_hand_over_cancelled_in_the_same_tick_loses_no_item",
-    ]),
-    "H2": ("wait_for swallows a cancellation on 3.11", [
-        HERE + "test_h2_wait_for_is_not_used",
-        CANCELLATION + "test_cancelled_after_every_step_all_is_committed_or_nothing",
-    ]),
-    "H3": ("an await after taking an item is a loss window", [
-        CHANNEL_CANCELLED + "test_an_operation_cancelled_where_it_gives_others_a_turn_had_no_effect",
-        CHANNEL_CANCELLED + "test_a_blocked_writer_cancelled_at_any_step_loses_nothing_and_blocks_nobody",
-    ]),
-    "H4": ("Queue.shutdown() is no end of stream", [
-        CHANNEL + "test_shutdown_turns_waiting_writers_away_and_keeps_what_is_queued",
-        CHANNEL + "test_an_immediate_shutdown_discards_and_counts_what_is_queued",
-    ]),
-    "H5": ("an end sentinel hangs the teardown", [
-        CHANNEL + "test_the_reader_that_leaves_wakes_every_blocked_writer",
-        ENDINGS + "test_falsy_items_are_data",
-    ]),
-    "H6": ("anyio memory streams lose an item natively cancelled", [
-        CHANNEL_CANCELLED + "test_an_item_handed_over_in_the_tick_of_the_cancel_is_not_lost",
-    ]),
+    "H1": (
+        "get() in a task of its own loses an item",
+        [
+            CHANNEL_CANCELLED + "test_a_blocked_reader_cancelled_at_any_step_loses_nothing_and_blocks_nobody",
+            CANCELLATION + "test_a_hand_over_cancelled_in_the_same_tick_loses_no_item",
+        ],
+    ),
+    "H2": (
+        "wait_for swallows a cancellation on 3.11",
+        [
+            HERE + "test_h2_wait_for_is_not_used",
+            CANCELLATION + "test_cancelled_after_every_step_all_is_committed_or_nothing",
+        ],
+    ),
+    "H3": (
+        "an await after taking an item is a loss window",
+        [
+            CHANNEL_CANCELLED + "test_an_operation_cancelled_where_it_gives_others_a_turn_had_no_effect",
+            CHANNEL_CANCELLED + "test_a_blocked_writer_cancelled_at_any_step_loses_nothing_and_blocks_nobody",
+        ],
+    ),
+    "H4": (
+        "Queue.shutdown() is no end of stream",
+        [
+            CHANNEL + "test_shutdown_turns_waiting_writers_away_and_keeps_what_is_queued",
+            CHANNEL + "test_an_immediate_shutdown_discards_and_counts_what_is_queued",
+        ],
+    ),
+    "H5": (
+        "an end sentinel hangs the teardown",
+        [
+            CHANNEL + "test_the_reader_that_leaves_wakes_every_blocked_writer",
+            ENDINGS + "test_falsy_items_are_data",
+        ],
+    ),
+    "H6": (
+        "anyio memory streams lose an item natively cancelled",
+        [
+            CHANNEL_CANCELLED + "test_an_item_handed_over_in_the_tick_of_the_cancel_is_not_lost",
+        ],
+    ),
     "H7": ("highWaterMark=0 means unbounded", ["test_limits.py::test_a_channel_refuses_it_when_it_is_made"]),
-    "H8": ("newcomers overtake waiting writers", [
-        CHANNEL + "test_a_newcomer_does_not_overtake_a_waiting_writer",
-        CHANNEL + "test_a_waiting_writer_is_admitted_within_one_round_of_a_greedy_task",
-    ]),
-    "H9": ("a notify is lost with its cancelled waiter", [
-        CHANNEL_CANCELLED + "test_waiters_cancelled_in_any_order_leave_the_last_one_its_turn",
-        CHANNEL_CANCELLED + "test_room_made_in_the_tick_of_the_cancel_is_not_lost",
-    ]),
-    "H10": ("a path that never suspends starves everything", [
-        SEGMENTS + "test_what_never_waits_lets_other_tasks_run_every_hundred_items_of_a_task",
-        SEGMENTS + "test_a_timeout_strikes_a_pipeline_that_never_waits",
-        CHANNEL + "test_an_operation_that_never_waits_gives_other_tasks_a_turn",
-    ]),
+    "H8": (
+        "newcomers overtake waiting writers",
+        [
+            CHANNEL + "test_a_newcomer_does_not_overtake_a_waiting_writer",
+            CHANNEL + "test_a_waiting_writer_is_admitted_within_one_round_of_a_greedy_task",
+        ],
+    ),
+    "H9": (
+        "a notify is lost with its cancelled waiter",
+        [
+            CHANNEL_CANCELLED + "test_waiters_cancelled_in_any_order_leave_the_last_one_its_turn",
+            CHANNEL_CANCELLED + "test_room_made_in_the_tick_of_the_cancel_is_not_lost",
+        ],
+    ),
+    "H10": (
+        "a path that never suspends starves everything",
+        [
+            SEGMENTS + "test_what_never_waits_lets_other_tasks_run_every_hundred_items_of_a_task",
+            SEGMENTS + "test_a_timeout_strikes_a_pipeline_that_never_waits",
+            CHANNEL + "test_an_operation_that_never_waits_gives_other_tasks_a_turn",
+        ],
+    ),
     # --- B. supervision and errors
-    "H11": ("the error is reported while other stages go on", [
-        HERE + "test_h11_when_the_error_is_raised_no_stage_goes_on",
-        ENDINGS + "test_failure_at_every_position_closes_everything_once_and_surfaces_as_itself",
-    ]),
-    "H12": ("a stray CancelledError is a silent end", [
-        HERE + "test_h12_a_stray_cancelled_error_is_an_error",
-        ENDINGS + "test_a_stray_cancelled_error_is_an_error_of_its_stage",
-    ]),
-    "H13": ("an outer cancel is lost beside a failure", [
-        HERE + "test_h13_a_cancellation_beside_a_failure_is_not_lost",
-        CANCELLATION + "test_a_failing_run_cancelled_after_every_step_fails_or_is_cancelled",
-    ]),
-    "H14": ("a stage that swallows CancelledError keeps the pipeline", [
-        CANCELLATION + "test_a_stage_that_swallows_cancellations_is_left_behind_by_name_within_the_grace",
-        CANCELLATION + "test_a_cancellation_swallowed_once_is_repeated_when_the_grace_is_over",
-        CONDUCTOR + "test_what_a_given_up_stage_does_later_changes_nothing",
-    ]),
+    "H11": (
+        "the error is reported while other stages go on",
+        [
+            HERE + "test_h11_when_the_error_is_raised_no_stage_goes_on",
+            ENDINGS + "test_failure_at_every_position_closes_everything_once_and_surfaces_as_itself",
+        ],
+    ),
+    "H12": (
+        "a stray CancelledError is a silent end",
+        [
+            HERE + "test_h12_a_stray_cancelled_error_is_an_error",
+            ENDINGS + "test_a_stray_cancelled_error_is_an_error_of_its_stage",
+        ],
+    ),
+    "H13": (
+        "an outer cancel is lost beside a failure",
+        [
+            HERE + "test_h13_a_cancellation_beside_a_failure_is_not_lost",
+            CANCELLATION + "test_a_failing_run_cancelled_after_every_step_fails_or_is_cancelled",
+        ],
+    ),
+    "H14": (
+        "a stage that swallows CancelledError keeps the pipeline",
+        [
+            CANCELLATION + "test_a_stage_that_swallows_cancellations_is_left_behind_by_name_within_the_grace",
+            CANCELLATION + "test_a_cancellation_swallowed_once_is_repeated_when_the_grace_is_over",
+            CONDUCTOR + "test_what_a_given_up_stage_does_later_changes_nothing",
+        ],
+    ),
     "H15": ("an absorbed cancel comes back later", [CANCELLATION + "test_cancelling_is_as_it_was_found"]),
-    "H16": ("except ValueError misses the error", [
-        HERE + "test_h16_the_users_own_exception_can_be_caught_as_itself",
-        ENDINGS + "test_the_note_names_the_stage_its_position_the_item_and_the_line",
-    ]),
+    "H16": (
+        "except ValueError misses the error",
+        [
+            HERE + "test_h16_the_users_own_exception_can_be_caught_as_itself",
+            ENDINGS + "test_the_note_names_the_stage_its_position_the_item_and_the_line",
+        ],
+    ),
     "H17": ("the error overtakes good rows", [ENDINGS + "test_a_finished_error_overtakes_no_item"]),
-    "H18": ("an error in finally replaces the real one", [
-        HERE + "test_h18_an_error_of_the_cleanup_does_not_hide_the_cause",
-        ENDINGS + "test_cleanup_says_by_exception_how_it_ended",
-        CANCELLATION + "test_leaving_a_stream_without_taking_all_is_no_error_and_errors_in_closing_are",
-    ]),
-    "H19": ("a task without a reference is collected", [
-        CONDUCTOR + "test_a_run_that_nobody_holds_is_not_collected_halfway",
-    ]),
-    "H20": ("asyncio.shield leaks on the second cancel", [
-        CANCELLATION + "test_cleanup_within_the_grace_is_never_disturbed",
-        SHIELDING + "test_native_cancellation_at_every_step_lets_the_work_end",
-    ]),
-    "H21": ("asyncio.run hides errors at its end and can hang", [
-        CANCELLATION + "test_a_pipeline_in_the_background_is_closed_when_asyncio_run_ends",
-        CANCELLATION + "test_a_cancellation_of_somebody_else_is_not_doubled",
-        RUNNER + "test_after_the_second_signal_a_stage_that_does_not_stop_keeps_neither_the_run_nor_the_process",
-    ]),
-    "H22": ("SystemExit and KeyboardInterrupt tear through the loop", [
-        ENDINGS + "test_keyboard_interrupt_and_system_exit_in_a_stage_leave_through_the_pipeline_after_cleanup",
-        RUNNER + "test_an_interrupt_inside_a_stage_leaves_after_cleanup",
-    ]),
-    "H23": ("a stage's TimeoutError looks like the caller's deadline", [
-        HERE + "test_h23_a_stages_timeout_error_is_told_from_the_callers_deadline",
-        CANCELLATION + "test_a_stage_that_swallows_cancellations_is_left_behind_by_name_within_the_grace",
-    ]),
-    "H24": ("eager tasks run before the wiring is finished", [
-        ENDINGS + "test_with_eager_tasks_the_wiring_is_finished_before_a_stage_runs",
-        CANCELLATION + "test_eager_tasks_change_nothing_for_a_cancelled_run",
-        "operators/test_concurrency.py::test_an_eager_task_factory_changes_nothing",
-    ]),
+    "H18": (
+        "an error in finally replaces the real one",
+        [
+            HERE + "test_h18_an_error_of_the_cleanup_does_not_hide_the_cause",
+            ENDINGS + "test_cleanup_says_by_exception_how_it_ended",
+            CANCELLATION + "test_leaving_a_stream_without_taking_all_is_no_error_and_errors_in_closing_are",
+        ],
+    ),
+    "H19": (
+        "a task without a reference is collected",
+        [
+            CONDUCTOR + "test_a_run_that_nobody_holds_is_not_collected_halfway",
+        ],
+    ),
+    "H20": (
+        "asyncio.shield leaks on the second cancel",
+        [
+            CANCELLATION + "test_cleanup_within_the_grace_is_never_disturbed",
+            SHIELDING + "test_native_cancellation_at_every_step_lets_the_work_end",
+        ],
+    ),
+    "H21": (
+        "asyncio.run hides errors at its end and can hang",
+        [
+            CANCELLATION + "test_a_pipeline_in_the_background_is_closed_when_asyncio_run_ends",
+            CANCELLATION + "test_a_cancellation_of_somebody_else_is_not_doubled",
+            RUNNER + "test_after_the_second_signal_a_stage_that_does_not_stop_keeps_neither_the_run_nor_the_process",
+        ],
+    ),
+    "H22": (
+        "SystemExit and KeyboardInterrupt tear through the loop",
+        [
+            ENDINGS + "test_keyboard_interrupt_and_system_exit_in_a_stage_leave_through_the_pipeline_after_cleanup",
+            RUNNER + "test_an_interrupt_inside_a_stage_leaves_after_cleanup",
+        ],
+    ),
+    "H23": (
+        "a stage's TimeoutError looks like the caller's deadline",
+        [
+            HERE + "test_h23_a_stages_timeout_error_is_told_from_the_callers_deadline",
+            CANCELLATION + "test_a_stage_that_swallows_cancellations_is_left_behind_by_name_within_the_grace",
+        ],
+    ),
+    "H24": (
+        "eager tasks run before the wiring is finished",
+        [
+            ENDINGS + "test_with_eager_tasks_the_wiring_is_finished_before_a_stage_runs",
+            CANCELLATION + "test_eager_tasks_change_nothing_for_a_cancelled_run",
+            "operators/test_concurrency.py::test_an_eager_task_factory_changes_nothing",
+        ],
+    ),
     # --- C. cleanup under cancellation
-    "H25": ("an anyio scope cancels again at every await", [
-        CANCELLATION + "test_an_upload_is_committed_whole_or_aborted_also_when_cancelled_twice_or_while_it_commits",
-        CANCELLATION + "test_an_anyio_task_group_that_is_cancelled_waits_for_the_cleanup",
-        SHIELDING + "test_cleanup_inside_a_cancelled_anyio_scope_runs_whole",
-    ]),
-    "H26": ("cleanup passes natively and fails under anyio", [
-        CANCELLATION + "test_an_upload_is_committed_whole_or_aborted_also_when_cancelled_twice_or_while_it_commits",
-        SHIELDING + "test_an_anyio_scope_cancelled_at_every_step_lets_the_work_end",
-    ]),
-    "H27": ("an anyio shield does not stop native cancels", [
-        CANCELLATION + "test_cleanup_within_the_grace_is_never_disturbed",
-        SHIELDING + "test_native_cancellation_at_every_step_lets_the_work_end",
-    ]),
-    "H28": ("a cancel during the successful close", [
-        CANCELLATION + "test_a_cancellation_during_the_successful_close_waits_for_the_commit",
-        CANCELLATION + "test_a_cancellation_that_comes_when_all_is_done_says_that_the_result_stands",
-        FILES + "test_a_cancellation_during_the_commit_waits_for_it_and_says_that_it_is_done",
-    ]),
-    "H29": ("an unshielded abort leaves uploads dangling", [
-        CLOUD + "test_cancelled_on_its_way_up_it_leaves_no_object_and_no_upload",
-        CLOUD + "test_cancelled_while_the_upload_is_begun_its_id_is_not_lost",
-    ]),
+    "H25": (
+        "an anyio scope cancels again at every await",
+        [
+            CANCELLATION + "test_an_upload_is_committed_whole_or_aborted_also_when_cancelled_twice_or_while_it_commits",
+            CANCELLATION + "test_an_anyio_task_group_that_is_cancelled_waits_for_the_cleanup",
+            SHIELDING + "test_cleanup_inside_a_cancelled_anyio_scope_runs_whole",
+        ],
+    ),
+    "H26": (
+        "cleanup passes natively and fails under anyio",
+        [
+            CANCELLATION + "test_an_upload_is_committed_whole_or_aborted_also_when_cancelled_twice_or_while_it_commits",
+            SHIELDING + "test_an_anyio_scope_cancelled_at_every_step_lets_the_work_end",
+        ],
+    ),
+    "H27": (
+        "an anyio shield does not stop native cancels",
+        [
+            CANCELLATION + "test_cleanup_within_the_grace_is_never_disturbed",
+            SHIELDING + "test_native_cancellation_at_every_step_lets_the_work_end",
+        ],
+    ),
+    "H28": (
+        "a cancel during the successful close",
+        [
+            CANCELLATION + "test_a_cancellation_during_the_successful_close_waits_for_the_commit",
+            CANCELLATION + "test_a_cancellation_that_comes_when_all_is_done_says_that_the_result_stands",
+            FILES + "test_a_cancellation_during_the_commit_waits_for_it_and_says_that_it_is_done",
+        ],
+    ),
+    "H29": (
+        "an unshielded abort leaves uploads dangling",
+        [
+            CLOUD + "test_cancelled_on_its_way_up_it_leaves_no_object_and_no_upload",
+            CLOUD + "test_cancelled_while_the_upload_is_begun_its_id_is_not_lost",
+        ],
+    ),
     # --- D. async generators
-    "H30": ("break closes a generator later, in another task", [
-        HERE + "test_h30_break_closes_every_generator_in_its_own_task",
-        CANCELLATION + "test_an_open_stream_is_closed_before_the_block_is_left",
-        CANCELLATION + "test_a_dropped_iterator_stops_its_run",
-    ]),
-    "H31": ("aclose(): asynchronous generator is already running", [
-        HERE + "test_h31_a_generator_at_work_is_never_closed_from_outside",
-    ]),
-    "H32": ("a timeout around yield cancels the consumer", [
-        ENDINGS + "test_a_timeout_around_yield_that_strikes_in_backpressure_is_the_stages_own",
-        ENDINGS + "test_a_stage_may_handle_a_scope_that_struck_at_its_yield_and_go_on",
-    ]),
-    "H33": ("a task group around yield", [
-        ENDINGS + "test_a_task_group_around_yield_whose_child_fails_fails_the_stage",
-        ENDINGS + "test_a_task_group_around_yield_is_closed_cleanly_by_an_early_end",
-    ]),
-    "H34": ("context variables and their tokens in generators", [
-        SEGMENTS + "test_a_stage_runs_in_one_task_and_one_context_from_beginning_to_end",
-        "test_promises.py::test_p7_however_a_run_ends_everything_is_closed_sink_first_in_its_own_task",
-    ]),
-    "H35": ("yield in finally: ignored GeneratorExit", [
-        ENDINGS + "test_a_stage_that_yields_in_its_cleanup_is_reported_by_name",
-    ]),
-    "H36": ("StopIteration ends a stream silently or hangs it", [
-        CHAIN + "test_stop_iteration_out_of_a_function_is_an_error_at_every_item",
-        CHAIN + "test_stop_iteration_behind_a_stage_that_had_enough_is_an_error",
-        CHAIN + "test_stop_iteration_on_what_comes_at_the_end_is_an_error",
-        ENDINGS + "test_stop_async_iteration_out_of_a_stage_is_an_error",
-        THREADS + "test_stop_iteration_becomes_a_runtime_error_and_does_not_hang",
-    ]),
-    "H37": ("batching over wait_for truncates the stream", [
-        "operators/test_batching.py::test_no_item_is_lost_when_the_time_is_over_just_as_one_comes",
-        CANCELLATION + "test_a_timeout_around_one_item_loses_nothing",
-    ]),
-    "H38": ("retrying a failed generator is a clean, early end", [
-        HERE + "test_h38_a_source_that_failed_never_gives_a_clean_end_when_it_is_tried_again",
-    ]),
-    "H39": ("closing the last stage does not close those before", [
-        HERE + "test_h39_ending_the_last_stage_closes_all_before_it",
-        ENDINGS + "test_enough_at_every_position_closes_what_is_above_and_is_success",
-    ]),
+    "H30": (
+        "break closes a generator later, in another task",
+        [
+            HERE + "test_h30_break_closes_every_generator_in_its_own_task",
+            CANCELLATION + "test_an_open_stream_is_closed_before_the_block_is_left",
+            CANCELLATION + "test_a_dropped_iterator_stops_its_run",
+        ],
+    ),
+    "H31": (
+        "aclose(): asynchronous generator is already running",
+        [
+            HERE + "test_h31_a_generator_at_work_is_never_closed_from_outside",
+        ],
+    ),
+    "H32": (
+        "a timeout around yield cancels the consumer",
+        [
+            ENDINGS + "test_a_timeout_around_yield_that_strikes_in_backpressure_is_the_stages_own",
+            ENDINGS + "test_a_stage_may_handle_a_scope_that_struck_at_its_yield_and_go_on",
+        ],
+    ),
+    "H33": (
+        "a task group around yield",
+        [
+            ENDINGS + "test_a_task_group_around_yield_whose_child_fails_fails_the_stage",
+            ENDINGS + "test_a_task_group_around_yield_is_closed_cleanly_by_an_early_end",
+        ],
+    ),
+    "H34": (
+        "context variables and their tokens in generators",
+        [
+            SEGMENTS + "test_a_stage_runs_in_one_task_and_one_context_from_beginning_to_end",
+            "test_promises.py::test_p7_however_a_run_ends_everything_is_closed_sink_first_in_its_own_task",
+        ],
+    ),
+    "H35": (
+        "yield in finally: ignored GeneratorExit",
+        [
+            ENDINGS + "test_a_stage_that_yields_in_its_cleanup_is_reported_by_name",
+        ],
+    ),
+    "H36": (
+        "StopIteration ends a stream silently or hangs it",
+        [
+            CHAIN + "test_stop_iteration_out_of_a_function_is_an_error_at_every_item",
+            CHAIN + "test_stop_iteration_behind_a_stage_that_had_enough_is_an_error",
+            CHAIN + "test_stop_iteration_on_what_comes_at_the_end_is_an_error",
+            ENDINGS + "test_stop_async_iteration_out_of_a_stage_is_an_error",
+            THREADS + "test_stop_iteration_becomes_a_runtime_error_and_does_not_hang",
+        ],
+    ),
+    "H37": (
+        "batching over wait_for truncates the stream",
+        [
+            "operators/test_batching.py::test_no_item_is_lost_when_the_time_is_over_just_as_one_comes",
+            CANCELLATION + "test_a_timeout_around_one_item_loses_nothing",
+        ],
+    ),
+    "H38": (
+        "retrying a failed generator is a clean, early end",
+        [
+            HERE + "test_h38_a_source_that_failed_never_gives_a_clean_end_when_it_is_tried_again",
+        ],
+    ),
+    "H39": (
+        "closing the last stage does not close those before",
+        [
+            HERE + "test_h39_ending_the_last_stage_closes_all_before_it",
+            ENDINGS + "test_enough_at_every_position_closes_what_is_above_and_is_success",
+        ],
+    ),
     # --- E. threads, files, subprocesses
-    "H40": ("close() while a thread still writes", [
-        FILES + "test_a_cancelled_write_ends_in_the_thread_before_its_descriptor_is_closed",
-        THREADS + "test_a_cancelled_call_waits_for_the_thread_and_then_raises",
-    ]),
-    "H41": ("a cancelled open() leaks and truncates", [
-        FILES + "test_cancelled_at_any_turn_there_is_the_whole_file_or_nothing",
-        THREADS + "test_a_result_that_the_cancelled_caller_will_never_see_is_adopted_in_the_thread",
-    ]),
-    "H42": ("a thread ignores the deadline", [
-        THREADS + "test_an_anyio_cancellation_waits_for_the_thread_and_loses_no_result",
-        "engine/test_codecs.py::test_output_is_pulled_from_the_thread_in_helpings",
-    ]),
-    "H43": ("blocked readers use up the shared thread pool", [
-        THREADS + "test_calls_run_in_order_in_one_thread_of_that_name",
-        HERE + "test_h43_no_stage_uses_the_shared_thread_pool",
-    ]),
-    "H44": ("the process waits for running threads", [
-        THREADS + "test_close_waits_for_running_calls_through_cancellations",
-        FILES + "test_reading_cancelled_at_any_turn_leaves_no_thread_and_no_descriptor",
-    ]),
+    "H40": (
+        "close() while a thread still writes",
+        [
+            FILES + "test_a_cancelled_write_ends_in_the_thread_before_its_descriptor_is_closed",
+            THREADS + "test_a_cancelled_call_waits_for_the_thread_and_then_raises",
+        ],
+    ),
+    "H41": (
+        "a cancelled open() leaks and truncates",
+        [
+            FILES + "test_cancelled_at_any_turn_there_is_the_whole_file_or_nothing",
+            THREADS + "test_a_result_that_the_cancelled_caller_will_never_see_is_adopted_in_the_thread",
+        ],
+    ),
+    "H42": (
+        "a thread ignores the deadline",
+        [
+            THREADS + "test_an_anyio_cancellation_waits_for_the_thread_and_loses_no_result",
+            "engine/test_codecs.py::test_output_is_pulled_from_the_thread_in_helpings",
+        ],
+    ),
+    "H43": (
+        "blocked readers use up the shared thread pool",
+        [
+            THREADS + "test_calls_run_in_order_in_one_thread_of_that_name",
+            HERE + "test_h43_no_stage_uses_the_shared_thread_pool",
+        ],
+    ),
+    "H44": (
+        "the process waits for running threads",
+        [
+            THREADS + "test_close_waits_for_running_calls_through_cancellations",
+            FILES + "test_reading_cancelled_at_any_turn_leaves_no_thread_and_no_descriptor",
+        ],
+    ),
     "H45": ("feeding a subprocess without draining it", []),  # streamflow has no subprocess stage yet
     # --- K. process and signals
-    "H84": ("SIGTERM kills without cleanup", [
-        RUNNER + "test_the_first_signal_stops_the_run_and_waits_for_the_cleanup",
-        RUNNER + "test_the_third_signal_leaves_at_once",
-        RUNNER + "test_the_handlers_that_were_there_before_are_put_back",
-        "cli/test_signals.py::test_a_signal_in_the_middle",
-    ]),
-    "H85": ("the second Ctrl-C tears the cleanup", [
-        RUNNER + "test_the_second_signal_ends_the_grace_and_says_what_is_still_open",
-        CONDUCTOR + "test_hurry_ends_the_grace_and_says_what_is_open",
-    ]),
-    "H86": ("SIGINT in a computation hits arbitrary code", [
-        RUNNER + "test_a_signal_during_a_computation_arrives_when_it_is_over",
-    ]),
-    "H87": ("uvloop differs from asyncio without Runner", [
-        RUNNER + "test_the_first_signal_stops_the_run_and_waits_for_the_cleanup",
-        RUNNER + "test_without_uvloop_it_runs_on_asyncio",
-    ]),
+    "H84": (
+        "SIGTERM kills without cleanup",
+        [
+            RUNNER + "test_the_first_signal_stops_the_run_and_waits_for_the_cleanup",
+            RUNNER + "test_the_third_signal_leaves_at_once",
+            RUNNER + "test_the_handlers_that_were_there_before_are_put_back",
+            "cli/test_signals.py::test_a_signal_in_the_middle",
+        ],
+    ),
+    "H85": (
+        "the second Ctrl-C tears the cleanup",
+        [
+            RUNNER + "test_the_second_signal_ends_the_grace_and_says_what_is_still_open",
+            CONDUCTOR + "test_hurry_ends_the_grace_and_says_what_is_open",
+        ],
+    ),
+    "H86": (
+        "SIGINT in a computation hits arbitrary code",
+        [
+            RUNNER + "test_a_signal_during_a_computation_arrives_when_it_is_over",
+        ],
+    ),
+    "H87": (
+        "uvloop differs from asyncio without Runner",
+        [
+            RUNNER + "test_the_first_signal_stops_the_run_and_waits_for_the_cleanup",
+            RUNNER + "test_without_uvloop_it_runs_on_asyncio",
+        ],
+    ),
     "H88": ("process one ignores SIGTERM", [RUNNER + "test_as_process_one_of_a_container_sigterm_is_heard"]),
     "H89": ("slow callbacks show in debug mode only", []),  # streamflow has no lag monitor; P8 bounds its own turns
-    "H90": ("standard output as a sink", [
-        "cli/test_output.py::test_a_reader_that_left_makes_it_silent",
-        "cli/test_output.py::test_a_full_disk_makes_it_silent_and_is_remembered",
-        "cli/test_main.py::test_a_report_that_cannot_be_written_is_a_failure",
-    ]),
+    "H90": (
+        "standard output as a sink",
+        [
+            "cli/test_output.py::test_a_reader_that_left_makes_it_silent",
+            "cli/test_output.py::test_a_full_disk_makes_it_silent_and_is_remembered",
+            "cli/test_main.py::test_a_report_that_cannot_be_written_is_a_failure",
+        ],
+    ),
 }
 UNCOVERED = {"H45", "H89"}
 
 
-# --- A -------------------------------------------------------------------------------------------------------------------
+# --- A -------------------------------------------------------------------------------------------------------------
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -265,7 +403,7 @@ def test_h2_wait_for_is_not_used():
         assert not used & {"asyncio.wait_for", "asyncio.gather"}, path
 
 
-# --- B -------------------------------------------------------------------------------------------------------------------
+# --- B -------------------------------------------------------------------------------------------------------------
 
 
 async def test_h11_when_the_error_is_raised_no_stage_goes_on():
@@ -303,7 +441,9 @@ async def test_h12_a_stray_cancelled_error_is_an_error():
         await pending
         yield 3
 
-    with pytest.raises(sf.StageCancelled, match="stage 'source' ended in a CancelledError although nobody cancelled it"):
+    with pytest.raises(
+        sf.StageCancelled, match="stage 'source' ended in a CancelledError although nobody cancelled it"
+    ):
         await sf.pipeline(source, sf.for_each(out.append))
 
     assert out == [0, 1, 2]
@@ -347,10 +487,9 @@ async def test_h16_the_users_own_exception_can_be_caught_as_itself():
         except HTTPError:
             raise BrokenPipeError("downstream gone") from None
 
-    try:
+    with pytest.raises(HTTPError) as caught:
         await sf.pipeline([1], sf.map(fetch), sf.collect())
-    except HTTPError as caught:
-        assert caught is error
+    assert caught.value is error
     with pytest.raises(BrokenPipeError):  # a stage that replaces the error is taken at its word
         await sf.pipeline([1], sf.map(fetch), stopping_badly, sf.collect())
 
@@ -399,7 +538,7 @@ async def test_h23_a_stages_timeout_error_is_told_from_the_callers_deadline():
     assert deadline.expired()
 
 
-# --- D -------------------------------------------------------------------------------------------------------------------
+# --- D -------------------------------------------------------------------------------------------------------------
 
 
 async def test_h30_break_closes_every_generator_in_its_own_task():
@@ -471,7 +610,7 @@ async def test_h39_ending_the_last_stage_closes_all_before_it():
     source.verify()
 
 
-# --- E -------------------------------------------------------------------------------------------------------------------
+# --- E -------------------------------------------------------------------------------------------------------------
 
 
 def test_h43_no_stage_uses_the_shared_thread_pool():
@@ -488,7 +627,7 @@ def test_h43_no_stage_uses_the_shared_thread_pool():
                 assert not shared, f"{path}:{node.lineno}"
 
 
-# --- C, where it is the core's ---------------------------------------------------------------------------------------------
+# --- C, where it is the core's -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["scope", "group", "fail_after"])
@@ -513,7 +652,7 @@ async def test_h25_cleanup_that_awaits_is_whole_under_every_anyio_cancellation(w
     scene.closed_before(len(scene.kinds) - 1)
 
 
-# --- the table -----------------------------------------------------------------------------------------------------------
+# --- the table -----------------------------------------------------------------------------------------------------
 
 
 def test_the_table_is_complete_and_every_test_in_it_exists():

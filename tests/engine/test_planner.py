@@ -6,6 +6,7 @@ import pytest
 
 import streamflow as sf
 from streamflow.engine.planner import segments_of
+from streamflow.stages import Plan
 
 
 async def generator(items):
@@ -18,7 +19,9 @@ async def rows():
 
 
 def segments(source, *steps, maxsize=9):
-    return [(segment.name, segment.capacity) for segment in segments_of(sf.Pipeline(source, *steps, maxsize=maxsize)._plan)]
+    return [
+        (segment.name, segment.capacity) for segment in segments_of(sf.Pipeline(source, *steps, maxsize=maxsize)._plan)
+    ]
 
 
 m, f, b = sf.map(str), sf.filter(str), sf.buffer
@@ -53,8 +56,6 @@ def test_an_async_source_is_a_task_of_its_own():
 
 
 def test_a_stream_without_a_sink_ends_with_a_channel_to_the_consumer():
-    from streamflow.stages import Plan
-
     flow = sf.stream([1]).map(str).through(generator)
     plan = Plan(flow._source, flow._stages, None, "stream", 9, 1, 1.0)
     assert [(segment.name, segment.capacity) for segment in segments_of(plan)] == [("list + map", 9), ("generator", 9)]

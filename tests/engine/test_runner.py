@@ -240,12 +240,28 @@ loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 numbers = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 
 
+@pytest.fixture
+def child():
+    """Start children that do not outlive the test."""
+    children = []
+
+    def start(loop, body, *wrapper):
+        if loop == "uvloop":
+            pytest.importorskip("uvloop")
+        children.append(Child(loop, body, *wrapper))
+        return children[-1]
+
+    yield start
+    for one in children:
+        one.process.kill()
+        with one.process:  # closes its pipes and waits for it
+            pass
+
+
 class Child:
     """A Python process that says words, a line each, and is sent signals when it has said some."""
 
     def __init__(self, loop, body, *wrapper):
-        if loop == "uvloop":
-            pytest.importorskip("uvloop")
         code = textwrap.dedent(PRELUDE.format(loop=loop)) + textwrap.dedent(body)
         self.process = subprocess.Popen(
             [*wrapper, sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -265,8 +281,9 @@ class Child:
 
     def ends(self):
         """Wait for the end; return the exit code, all it said, and what stands on stderr."""
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, self.said + out.split("\n")[:-1], err
+        self.said += self.process.stdout.read().splitlines()  # not `communicate`, which forgets what was read ahead
+        err = self.process.stderr.read()
+        return self.process.wait(timeout=30), self.said, err
 
 
 def exit_code(number):
@@ -276,9 +293,9 @@ def exit_code(number):
 
 @loops
 @numbers
-def test_the_first_signal_stops_the_run_and_waits_for_the_cleanup(loop, number):
+def test_the_first_signal_stops_the_run_and_waits_for_the_cleanup(child, loop, number):
     """H84, H85, H87, X21"""
-    code, said, err = Child(loop, QUICK).until("ready").signal(number).ends()
+    code, said, err = child(loop, QUICK).until("ready").signal(number).ends()
 
     assert said == ["ready", "sink closed", "source closing", "source closed"]
     assert code == exit_code(number)
@@ -288,10 +305,10 @@ def test_the_first_signal_stops_the_run_and_waits_for_the_cleanup(loop, number):
 
 @loops
 @numbers
-def test_the_second_signal_ends_the_grace_and_says_what_is_still_open(loop, number):
+def test_the_second_signal_ends_the_grace_and_says_what_is_still_open(child, loop, number):
     """H85"""
-    child = Child(loop, LONG).until("ready").signal(number).until("source closing").signal(number)
-    code, said, err = child.ends()
+    process = child(loop, LONG).until("ready").signal(number).until("source closing").signal(number)
+    code, said, err = process.ends()
 
     assert said == ["ready", "sink closed", "source closing"]
     assert code == exit_code(number)
@@ -300,11 +317,11 @@ def test_the_second_signal_ends_the_grace_and_says_what_is_still_open(loop, numb
 
 @loops
 @pytest.mark.slow
-def test_after_the_second_signal_a_stage_that_does_not_stop_keeps_neither_the_run_nor_the_process(loop):
+def test_after_the_second_signal_a_stage_that_does_not_stop_keeps_neither_the_run_nor_the_process(child, loop):
     """H14, H21, H85"""
     body = STUBBORN.replace("sf.run(sf.pipeline(source, sink, grace=3600))", REPORTING)
-    child = Child(loop, body).until("ready").signal(signal.SIGTERM).until("source closing").signal(signal.SIGTERM)
-    code, said, err = child.ends()
+    process = child(loop, body).until("ready").signal(signal.SIGTERM).until("source closing").signal(signal.SIGTERM)
+    code, said, err = process.ends()
 
     assert "StageDidNotStop" in said
     assert code == 143
@@ -313,11 +330,11 @@ def test_after_the_second_signal_a_stage_that_does_not_stop_keeps_neither_the_ru
 
 @loops
 @numbers
-def test_the_third_signal_leaves_at_once(loop, number):
+def test_the_third_signal_leaves_at_once(child, loop, number):
     """H84"""
-    child = Child(loop, STUBBORN).until("ready").signal(number).until("source closing").signal(number)
-    child.until("cancelled again").signal(number)
-    code, said, err = child.ends()
+    process = child(loop, STUBBORN).until("ready").signal(number).until("source closing").signal(number)
+    process.until("cancelled again").signal(number)
+    code, said, err = process.ends()
 
     assert code == 128 + number
     assert "source closed" not in said
@@ -325,9 +342,9 @@ def test_the_third_signal_leaves_at_once(loop, number):
 
 
 @loops
-def test_a_signal_during_a_computation_arrives_when_it_is_over(loop):
+def test_a_signal_during_a_computation_arrives_when_it_is_over(child, loop):
     """H86: it does not strike in the middle of a function."""
-    code, said, _ = Child(loop, BUSY).until("computing").signal(signal.SIGINT).ends()
+    code, said, _ = child(loop, BUSY).until("computing").signal(signal.SIGINT).ends()
 
     assert said[said.index("computing") :][:2] == ["computing", "computed"]
     assert said[-1] == "cancelled"
@@ -336,35 +353,37 @@ def test_a_signal_during_a_computation_arrives_when_it_is_over(loop):
 
 
 @loops
-def test_a_pipeline_in_the_background_is_closed_too(loop):
+def test_a_pipeline_in_the_background_is_closed_too(child, loop):
     """H21: main ends first, the loop's shutdown cancels the rest."""
-    code, said, _ = Child(loop, BACKGROUND).until("ready").signal(signal.SIGTERM).ends()
+    code, said, _ = child(loop, BACKGROUND).until("ready").signal(signal.SIGTERM).ends()
 
     assert sorted(said[1:]) == ["sink closed", "source closed", "source closing"]
     assert code == 143
 
 
 @loops
-def test_the_cleanup_of_the_program_itself_is_ended_by_the_second_signal(loop):
-    child = Child(loop, NOTHING_LEFT).until("ready").signal(signal.SIGTERM).until("own cleanup").signal(signal.SIGTERM)
-    code, _, err = child.ends()
+def test_the_cleanup_of_the_program_itself_is_ended_by_the_second_signal(child, loop):
+    process = (
+        child(loop, NOTHING_LEFT).until("ready").signal(signal.SIGTERM).until("own cleanup").signal(signal.SIGTERM)
+    )
+    code, _, err = process.ends()
 
     assert code == 143
     assert "no more waiting for cleanup of the program itself" in err
 
 
 @loops
-def test_as_process_one_of_a_container_sigterm_is_heard(loop):
+def test_as_process_one_of_a_container_sigterm_is_heard(child, loop):
     """H88"""
     unshare = shutil.which("unshare")
     if not unshare or subprocess.run([unshare, "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs `unshare --pid` and the right to use it")
-    child = Child(loop, QUICK, unshare, "--pid", "--fork", "--kill-child").until("ready")
-    pid = child.process.pid
+    process = child(loop, QUICK, unshare, "--pid", "--fork", "--kill-child").until("ready")
+    pid = process.process.pid
     with open(f"/proc/{pid}/task/{pid}/children") as children:
         [inner] = children.read().split()
     subprocess.run(["kill", "-TERM", inner], check=True)
-    code, said, _ = child.ends()
+    code, said, _ = process.ends()
 
     assert said == ["ready", "sink closed", "source closing", "source closed"]
     assert code == 143

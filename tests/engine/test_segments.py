@@ -112,7 +112,7 @@ def awaiting_what_never_waits(clock):
     async def ready(item):
         return clock.work(item)
 
-    return [range(TOTAL), sf.filter(lambda x: True), sf.map(lambda x: ready(x)), sf.drain()], 2
+    return [range(TOTAL), sf.filter(lambda x: True), sf.map(lambda x: ready(x)), sf.drain()], 2  # noqa: PLW0108
 
 
 SHAPES = [
