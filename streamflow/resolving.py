@@ -32,6 +32,10 @@ def resolve_source(thing: object) -> Source[Any]:
             f"The source is a {type(thing).__name__}, which would be read one character at a time. "
             f"Write [{thing[:20]!r}] for one item, or objects.read(url) / files.read(path) to read what it names."
         )
+    maker = getattr(thing, "__streamflow_maker__", None)
+    made = _made_without_arguments(maker) if maker is not None else None
+    if isinstance(made, Source):
+        return made
     function = unwrapped(thing)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         opener = _opener_of_function(cast("Callable[[], SourceLike[Any]]", thing))
@@ -80,6 +84,7 @@ def resolve_stage(thing: object) -> Stage[Any, Any]:
         made = _made_without_arguments(maker)
         if isinstance(made, Stage):
             return made
+        thing = made
     if inspect.isasyncgenfunction(unwrapped(thing)):
         return Stage(cast("StageFunction[Any, Any]", thing), name=name_of(thing))
     refuse_coroutine_function(thing)
@@ -94,12 +99,16 @@ def _made_without_arguments(maker: Callable[[], Any]) -> Any:
 
 
 def _describe(thing: object) -> str:
+    if isinstance(thing, (Source, Stage, Sink)):
+        return repr(thing.name)
     return repr(name_of(thing)) if callable(thing) else f"{type(thing).__name__} {thing!r:.60}"
 
 
 def _stage_advice(thing: object) -> str:
     if inspect.isasyncgen(thing) or inspect.isgenerator(thing):
         return "It is a generator that already runs; give the function itself, without calling it."
+    if isinstance(thing, Source):
+        return "It is a source: a pipeline has one, and it comes first."
     if isinstance(thing, Sink):
         return "It is a sink: a pipeline has one, and it comes last."
     if inspect.isgeneratorfunction(unwrapped(thing)):

@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
-from streamflow.callables import caller, is_coroutine_function, name_of
+from streamflow.callables import caller, is_coroutine_function, name_of, unwrapped
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.transforms import NeedsAwait, resumed, run_transform
@@ -210,8 +210,10 @@ def source(function: Callable[P, SourceLike[T]]) -> Callable[P, Source[T]]:
 
         await sf.pipeline(rows(connection, "select 1"), sf.collect())
 
-    Raises `TypeError` where it is called with arguments that the function does not take.
+    Raises `TypeError` where it is called with arguments that the function does not take, and `UsageError` when
+    `function` is a coroutine function (it has no `yield`).
     """
+    refuse_coroutine_function(function)
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -220,6 +222,7 @@ def source(function: Callable[P, SourceLike[T]]) -> Callable[P, Source[T]]:
         opener = functools.partial(function, *args, **kwargs)
         return Source(opener, name=name_of(function), synchronous=inspect.isgeneratorfunction(function))
 
+    make.__streamflow_maker__ = make  # type: ignore[attr-defined]  # lets `rows` stand for `rows()`
     return make
 
 
@@ -235,9 +238,14 @@ def stage(function: Callable[Concatenate[AsyncIterable[A], P], AsyncIterator[B]]
         sf.pipeline(source, enrich(client), sink)
 
     A stage without further parameters may be used with or without the call. Raises `TypeError` where the arguments do
-    not fit, and `UsageError` when `function` is a coroutine function (it has no `yield`).
+    not fit, and `UsageError` when `function` is a coroutine function (it has no `yield`) or a synchronous generator.
     """
     refuse_coroutine_function(function)
+    if inspect.isgeneratorfunction(unwrapped(function)):
+        raise UsageError(
+            f"{name_of(function)!r} is a synchronous generator function; a stage awaits its input: write `async def` "
+            f"and `async for`, or use sf.flat_map for one item into several."
+        )
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -264,8 +272,13 @@ def sink(function: Callable[Concatenate[AsyncIterable[A], P], Awaitable[R]]) -> 
 
         await sf.pipeline(source, insert(table))
 
-    Raises `TypeError` where the arguments do not fit.
+    Raises `TypeError` where the arguments do not fit, and `UsageError` when `function` has a `yield`.
     """
+    if inspect.isasyncgenfunction(unwrapped(function)) or inspect.isgeneratorfunction(unwrapped(function)):
+        raise UsageError(
+            f"{name_of(function)!r} has a `yield`, so it is a stage whose items would go nowhere. "
+            f"A sink returns its value; write @sf.stage for a stage."
+        )
     signature = inspect.signature(function)
 
     @functools.wraps(function)

@@ -106,8 +106,6 @@ async def resumed(
         for generator in (outs, feed):
             if isinstance(generator, AsyncGenerator):
                 await generator.aclose()
-        for left in first:
-            _drop(left)
 
 
 async def _fed_again(signal: NeedsAwait, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
@@ -117,10 +115,3 @@ async def _fed_again(signal: NeedsAwait, items: AsyncIterable[Any]) -> AsyncGene
         yield item
     async for item in items:
         yield item
-
-
-def _drop(awaitable: object) -> None:
-    """Close a coroutine that nobody will await, so that Python does not complain of it."""
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()

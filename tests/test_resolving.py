@@ -309,3 +309,25 @@ def test_what_cannot_be_a_sink_is_refused_with_advice(make, says, advice):
         resolve_sink(thing)
     with pytest.raises(UsageError, match=advice):
         raise caught.value
+
+
+async def test_what_a_decorator_made_may_stand_without_its_call_where_it_needs_no_arguments():
+    @source
+    def letters():
+        yield from "abc"
+
+    @source
+    def some(n):
+        yield n
+
+    @sink
+    async def total(items):
+        return [item async for item in items]
+
+    assert [item async for item in resolve_source(letters)] == ["a", "b", "c"]
+    with pytest.raises(UsageError, match=r"'some' needs arguments .* Write some\(\.\.\.\)"):
+        resolve_source(some)
+    with pytest.raises(UsageError, match=r"'total' is not a stage. It is a sink: .* it comes last"):
+        resolve_stage(total)
+    with pytest.raises(UsageError, match=r"'letters' is not a stage. It is a source: .* it comes first"):
+        resolve_stage(letters)

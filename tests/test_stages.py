@@ -91,7 +91,7 @@ def test_arguments_that_do_not_fit_are_refused_where_they_are_given(use):
 
 def test_a_coroutine_function_is_refused_where_it_is_decorated():
     """P10"""
-    with pytest.raises(UsageError, match="'total' is a coroutine function"):
+    with pytest.raises(UsageError, match=r"'total' is a coroutine function"):
         stage(total)
 
 
@@ -144,5 +144,26 @@ def test_two_values_made_of_the_same_function_are_two():
 
 def test_a_stage_of_nothing_is_refused():
     """P10"""
-    with pytest.raises(UsageError, match="'empty' needs a function or a transform"):
+    with pytest.raises(UsageError, match=r"'empty' needs a function or a transform"):
         Stage(name="empty")
+
+
+def test_what_a_decorator_cannot_mean_is_refused_where_it_stands():
+    """P10"""
+
+    async def doubled(items):
+        async for item in items:
+            yield item * 2
+
+    def letters(items):
+        yield from items
+
+    async def answer():
+        return 42
+
+    with pytest.raises(UsageError, match=r"'doubled' has a `yield`, so it is a stage .* write @sf.stage"):
+        sink(doubled)
+    with pytest.raises(UsageError, match=r"'letters' is a synchronous generator function; .* write `async def`"):
+        stage(letters)
+    with pytest.raises(UsageError, match=r"'answer' is a coroutine function"):
+        source(answer)

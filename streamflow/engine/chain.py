@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from operator import length_hint
 from typing import Any
 
@@ -32,6 +31,8 @@ _MANY = (1 << 63) - 1
 
 # Iterators that give nothing of their own: when what they take from is empty, so are they.
 _PASSING = {map, filter, itertools.compress}
+# Iterators that take an item only when they are asked for one, and end only when what they take from has ended.
+_LAZY = {*_PASSING, itertools.chain}
 _HAND: type = type(iter([]))
 
 
@@ -96,29 +97,21 @@ class Chain:
                 self._tallies[edge] = Tally()
                 known.add(group)
         self.blame = Blame(self.stages, self.transforms)
-        self._brink = Brink()
         self._brinks: dict[int, Brink] = {}
-        self._first = 0
         self._next_tail: int | None = None
         self._passing = False
-        self._steps: list[Callable[[Iterator[Any]], Iterator[Any]]] = []
+        self._steps: list[tuple[int, Callable[[Iterator[Any]], Iterator[Any]]]] = []
         self._begins: list[int] = []
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """List what stands behind one another, transforms, tallies and brinks, and where each edge begins."""
+        """List what stands behind one another, transforms and tallies, each with the edge it leads to."""
         for edge in range(len(self.transforms) + 1):
             self._begins.append(len(self._steps))
-            if edge and _may_have_enough(self.transforms[edge - 1]):
-                self._steps.append(partial(self._with_brink, edge))
             if edge in self._tallies:
-                self._steps.append(self._tallies[edge].apply)
+                self._steps.append((edge, self._tallies[edge].apply))
             if edge < len(self.transforms):
-                self._steps.append(self.transforms[edge].apply)
-
-    def _with_brink(self, edge: int, items: Iterator[Any]) -> Iterator[Any]:
-        self._brinks[edge] = brink = Brink()
-        return itertools.chain(items, brink.items)
+                self._steps.append((edge + 1, self.transforms[edge].apply))
 
     def _groups(self) -> list[int]:
         """Number the edges so that edges that must have the same count get the same number."""
@@ -132,15 +125,22 @@ class Chain:
         return self._wrap(hand, 0)
 
     def _wrap(self, items: Iterator[Any], first: int) -> Iterator[Any]:
-        self._first = first
-        self._brink = brink = Brink()
-        items = itertools.chain(items, brink.items)
+        self._brinks = {}
         passing = True
-        for step in self._steps[self._begins[first] :] if first else self._steps:
+        items = self._with_brink(first, items)
+        for edge, step in self._steps[self._begins[first] :] if first else self._steps:
             items = step(items)
-            passing = passing and type(items) in _PASSING
+            kind = type(items)
+            if kind not in _PASSING:
+                passing = False
+                if kind not in _LAZY:
+                    items = self._with_brink(edge, items)
         self._passing = passing
         return items
+
+    def _with_brink(self, edge: int, items: Iterator[Any]) -> Iterator[Any]:
+        self._brinks[edge] = brink = Brink()
+        return itertools.chain(items, brink.items)
 
     def is_dry(self, hand: Iterator[Any]) -> bool:
         """Whether it is certain, without asking the chain, that it has nothing more to give over this hand."""
@@ -149,9 +149,10 @@ class Chain:
     def check_ended(self) -> None:
         """Call when the chain gave nothing more: raise if that was a stray StopIteration, not the end of its input."""
         done = self.done_at()
-        brink = self._brink if done is None or done < self._first else self._brinks.get(done + 1)
-        if brink is not None and not brink.reached:
-            raise self._stray_stop()
+        for edge, brink in self._brinks.items():
+            # What stands before a stage that has enough need not have ended.
+            if not brink.reached and (done is None or edge > done):
+                raise self._stray_stop()
 
     def _stray_stop(self) -> StageError:
         calling = [at for at, stage in enumerate(self.stages) if stage.callable is not None] or [0]
@@ -191,6 +192,7 @@ class Chain:
     def cut(self, at: int) -> None:
         """Go on with only the stages before `at`; the edges after it are counted by `tally`."""
         del self.transforms[at:]
+        self._brinks = {edge: brink for edge, brink in self._brinks.items() if edge <= at}
         self._steps, self._begins = [], []
         self._lay_out()
 
@@ -216,7 +218,3 @@ class Chain:
             counts.append(went if behind else by_group.get(group, went + (not passed)))
         counts[-1] = went
         return counts
-
-
-def _may_have_enough(transform: Transform[Any, Any]) -> bool:
-    return getattr(type(transform), "done", None) is not False

@@ -140,19 +140,17 @@ class Segment:
         return items
 
     async def _run_generator(self, items: AsyncIterator[Any]) -> None:
+        assert self.writer is not None
         self.generator = items
         try:
-            self.closing = not await self._pump(items)
+            try:
+                ended = await self.writer.pump(items)
+            except asyncio.CancelledError as error:
+                ended = await struck(self.writer, items, error, lambda: self.asked)
+            self.closing = not ended
         finally:
             if isinstance(items, AsyncGenerator) or not self._borrowed:
                 await _close(items)
-
-    async def _pump(self, items: AsyncIterator[Any]) -> bool:
-        assert self.writer is not None
-        try:
-            return await self.writer.pump(items)
-        except asyncio.CancelledError as error:
-            return await struck(self.writer, items, error, lambda: self.asked)
 
     # --- fused chains --------------------------------------------------------------------------------------------
 

@@ -68,9 +68,7 @@ class Gather:
 def _advice(item: object) -> str:
     if isinstance(item, str):
         return "Put text.encode() before it, or sf.map(str.encode)."
-    return (
-        "Put a format before it that makes bytes: csv.format() or jsonl.format(), or text.encode() after lines of text."
-    )
+    return "Put a format before it that makes bytes: csv.format(), or text.encode() after text."
 
 
 def positive(name: str, value: object) -> int:

@@ -26,7 +26,9 @@ def bucket(name: str) -> MemoryStore:
 
     Example: `memory.bucket("slow").latency = 0.05` makes every request to `memory://slow/...` take 50 ms.
     """
-    return _buckets.setdefault(name, MemoryStore())
+    store = _buckets.setdefault(name, MemoryStore())
+    store.place = f"memory://{name}/"
+    return store
 
 
 class MemoryStore:
@@ -44,6 +46,7 @@ class MemoryStore:
 
     def __init__(self, *, latency: float = 0.0, bytes_per_second: float | None = None) -> None:
         """Make an empty store."""
+        self.place = ""
         self.latency = latency
         self.bytes_per_second = bytes_per_second
         self._objects: dict[str, tuple[Stored, tuple[bytes, ...]]] = {}
@@ -104,7 +107,7 @@ class MemoryStore:
         try:
             return self._objects[key]
         except KeyError:
-            raise FileNotFoundError(f"No object {key}") from None
+            raise FileNotFoundError(f"No object {self.place}{key}") from None
 
     def _keep(self, key: str, parts: tuple[bytes, ...]) -> Stored:
         stored = Stored(sum(map(len, parts)), f'"{next(self._versions)}"')

@@ -302,6 +302,38 @@ async def test_stop_iteration_on_what_comes_at_the_end_is_an_error(feed):
         await sf.pipeline(feed(10), sf.batched(3), sf.map(call), sf.collect())
 
 
+class Marking:
+    """A transform that looks one item ahead, to say which is the last of a stretch."""
+
+    done = False
+
+    def apply(self, items):
+        ahead = list(itertools.islice(items, 1))
+        for item in items:
+            yield ahead.pop(), False
+            ahead.append(item)
+        for item in ahead:
+            yield item, True
+
+    def finish(self):
+        return iter(())
+
+
+async def test_stop_iteration_behind_a_transform_that_looks_ahead_is_an_error(feed):
+    """H36: when the last item leaves it, the input has ended already."""
+
+    def call(pair):
+        if pair[1]:
+            raise StopIteration
+        return pair
+
+    marking = sf.Stage(transform=Marking, name="marking")
+    for stages in ([marking, sf.map(lambda x: x), sf.map(call)], [sf.take(9), marking, sf.filter(call), sf.take(9)]):
+        with pytest.raises((sf.StageError, RuntimeError), match="StopIteration"):
+            await sf.pipeline(feed(5), *stages, sf.collect())
+    assert len(await sf.pipeline(feed(5), marking, sf.map(lambda x: x), sf.collect())) == 5
+
+
 # --- callables that turn out to be asynchronous --------------------------------------------------------------------
 
 

@@ -295,6 +295,7 @@ async def test_hurry_leaves_other_loops_and_runs_that_are_not_stopping_alone():
     assert hurry() == []
     await settle()
     assert not mine.over.done()
+    assert (mine.grace, other.grace) == (1.0, 10.0)
     assert not any(segment.asked for segment in [*mine.segments, *other.segments])
 
     mine.cancel()
@@ -336,6 +337,29 @@ async def test_what_a_given_up_stage_does_later_changes_nothing():
     assert again.value is caught.value
     assert "in stage 1 of 2 of test: 'stubborn'" in caught.value.__notes__[0]
     assert not conductor._given_up
+
+
+async def test_a_task_that_was_given_up_is_not_collected():
+    """H19: it still holds what it holds, and may yet end well."""
+    log = []
+    release = []
+
+    async def stubborn():
+        yield 1
+        waits = asyncio.get_running_loop().create_future()
+        release.append(weakref.ref(waits))
+        while not waits.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([waits])
+        log.append("ended")
+
+    with pytest.raises(sf.StageDidNotStop):
+        await sf.stream(stubborn).to(sf.first(), grace=0.01).run()
+    gc.collect()
+
+    release[0]().set_result(None)
+    await settle()
+    assert log == ["ended"]
 
 
 async def test_three_independent_failures_are_one_group_in_the_order_sink_first():

@@ -89,6 +89,18 @@ async def test_a_failure_is_counted_where_it_happened_and_nowhere_else() -> None
     assert job.report.stats.balanced
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["sync", "async"])
+async def test_an_item_that_failed_in_a_filter_was_not_dropped_by_it(later: bool) -> None:
+    async def keep_later(number: int) -> bool:
+        return bool(fail_at(7)(number) % 2)
+
+    job = sf.stream(range(100)).filter(keep_later if later else lambda number: fail_at(7)(number) % 2).to(sf.collect())
+    with pytest.raises(Broken):
+        await job.run()
+
+    assert flow(job.report.stats)[1] == ("filter", 8, 3, 4, 1)
+
+
 async def test_a_concurrent_stage_counts_too() -> None:
     async def call(number: int) -> int:
         await asyncio.sleep(0)

@@ -148,6 +148,17 @@ async def test_the_first_item_is_not_called_twice_to_find_out() -> None:
     assert seen == [0, 1, 2]
 
 
+async def test_how_it_was_found_out_does_not_show_in_later_errors() -> None:
+    def fail(number: int) -> Any:
+        return fail_at_three_later(number)
+
+    async with aclosing(aiter(TrackedSource(range(9)))) as source:
+        with pytest.raises(Broken) as caught:
+            await _count(sf.map(fail)(source))
+
+    assert caught.value.__context__ is None
+
+
 async def test_a_coroutine_found_out_under_a_stage_that_has_enough_is_closed() -> None:
     """E8: nothing is reported as never awaited."""
     assert await sf.pipeline(range(3), sf.map(lambda n: add_one_later(n)), sf.take(1), sf.collect()) == [1]  # noqa: PLW0108
