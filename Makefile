@@ -3,7 +3,7 @@
 # Tools are called as `.venv/bin/python -m tool` with relative paths, so the checkout may lie in a path with spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format format-check lint types layers fast-tests tests thorough bench clean
+.PHONY: help run test check format format-check lint types layers fast-tests tests thorough api bench clean
 
 # The first interpreter found that is new enough; else python3, which is then told what is wrong with it.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -57,6 +57,9 @@ fast-tests: .venv/.dev .cache/tmp
 
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)
+
+api: .venv/.dev  ## write the public names and signatures to tests/api.txt, for a change that is meant
+	@$(PY) -m tests.api
 
 bench: .venv/.dev  ## measure speed and memory; options by ARGS="..."
 	@$(PY) -m benchmarks $(ARGS)
