@@ -42,7 +42,7 @@ def _thing(path: str, thing: Any) -> Iterator[str]:
 
 def _class(path: str, thing: type) -> Iterator[str]:
     # `asyncio.QueueShutDown` is there from Python 3.13 on; before that something private stands for it.
-    names = [base.__name__ for base in thing.__bases__ if base is not object]
+    names = [base.__name__ for base in _bases(thing) if base is not object]
     yield f"class {path}({', '.join(name for name in names if name != 'QueueShutDown' and name[0] != '_')})"
     if issubclass(thing, BaseException):
         return
@@ -50,6 +50,15 @@ def _class(path: str, thing: type) -> Iterator[str]:
         yield from (f"    {field.name}: {field.type}{_default(field)}" for field in dataclasses.fields(thing))
     for name in sorted(dir(thing)):
         yield from _attribute(thing, name)
+
+
+def _bases(thing: type) -> Iterator[type]:
+    """Yield the bases; the layers a channel is built of are not on the face: the base of the lowest stands for them."""
+    for base in thing.__bases__:
+        if base.__module__.startswith("streamflow.channel."):
+            yield from _bases(base)
+        else:
+            yield base
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
