@@ -87,20 +87,19 @@ class Items(Generic[T]):
 
     async def aclose(self) -> None:
         """Stop the run and wait until everything is closed. Raises what failed while closing. Twice is harmless."""
-        self._closed = True
-        self._hand = iter(())
+        self._leave()
         if self._run is not None:
             await self._run.close()
 
     async def close_after(self, error: BaseException) -> None:
         """Close because of `error`, which is about to be raised; what fails while closing is told on it."""
-        try:
-            await self.aclose()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see
-            name = type(second).__name__
-            error.add_note(f"while {self._plan.name} was being closed because of it: {name}: {second}")
+        self._leave()
+        if self._run is not None:
+            await self._run.close_after(error)
+
+    def _leave(self) -> None:
+        self._closed = True
+        self._hand = iter(())
 
     def stats(self) -> RunStats:
         """Return the numbers of the run so far. Raises `UsageError` before the first item was asked for."""

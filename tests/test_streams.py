@@ -253,6 +253,28 @@ async def test_an_error_in_the_block_is_the_one_that_is_seen() -> None:
     assert caught.value.__notes__ == ["while stream was being closed because of it: Broken: in the cleanup"]
 
 
+async def test_an_error_in_the_block_is_told_what_a_stage_had_met_ahead_of_it() -> None:
+    """E4, E6: the stage had run ahead and failed before the block did; nobody would take that error any more."""
+
+    async def body() -> None:
+        async with sf.stream(range(9)).through(failing_at_its_end).open() as items:
+            await anext(items)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            raise ValueError("in the block")
+
+    with pytest.raises(ValueError, match="in the block") as caught:
+        await body()
+
+    assert caught.value.__notes__ == ["while stream was being closed because of it: Broken: at the end"]
+
+
+async def failing_at_its_end(items: AsyncIterable[int]) -> AsyncIterator[int]:
+    async for item in items:
+        yield item
+    raise Broken("at the end")
+
+
 @pytest.mark.virtual_time
 async def test_two_tasks_that_ask_at_once_are_refused() -> None:
     """P10: two owners of one end."""

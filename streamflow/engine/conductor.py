@@ -257,8 +257,11 @@ class Run:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([self.over])
 
-    async def close(self) -> None:
-        """Leave as the consumer: stop what still runs, wait until it is closed, raise what failed while closing."""
+    async def close(self, *, failing: bool = False) -> None:
+        """Leave as the consumer: stop what still runs, wait until it is closed, raise what failed while closing.
+
+        `failing` says that the consumer leaves because of an error: then what failed ahead of demand counts too.
+        """
         self._awaited = True
         if self.output is not None:
             self.output.channel.abandon()
@@ -271,12 +274,12 @@ class Run:
             await self._wait_closed()
             self.outcome.note_on(error)
             raise
-        self.outcome.raise_causes()
+        self.outcome.raise_causes(failing=failing)
 
     async def close_after(self, error: BaseException) -> None:
         """Close because of `error`, which is about to be raised: what fails in closing is told on it, not instead."""
         try:
-            await self.close()
+            await self.close(failing=True)
         except asyncio.CancelledError:
             raise
         except BaseException as second:  # noqa: BLE001  # whatever it is, the first one is the one to see (H18)

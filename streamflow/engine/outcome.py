@@ -30,9 +30,9 @@ class Outcome:
         self._segments = segments
         self._output = output
 
-    def raise_causes(self) -> None:
+    def raise_causes(self, *, failing: bool = False) -> None:
         """Raise the one cause bare, or several as a group, sink first; return if there is none."""
-        causes = self.causes()
+        causes = self.causes(failing=failing)
         try:
             if len(causes) == 1:
                 raise causes[0]
@@ -48,8 +48,8 @@ class Outcome:
             raise ExceptionGroup(message, exceptions)
         raise BaseExceptionGroup(message, causes)
 
-    def causes(self) -> list[BaseException]:
-        """The independent errors, sink first."""
+    def causes(self, *, failing: bool = False) -> list[BaseException]:
+        """The independent errors, sink first; `failing` says that the consumer has failed, so any error counts."""
         unanswered = [
             (segment, segment.error)
             for segment in reversed(self._segments)
@@ -57,7 +57,7 @@ class Outcome:
         ]
         seen = [error for segment, error in unanswered if self._counts_alone(segment)]
         ahead = [error for segment, error in unanswered if not self._counts_alone(segment)]
-        return list({id(error): error for error in seen + ahead}.values()) if seen else []
+        return list({id(error): error for error in seen + ahead}.values()) if seen or failing else []
 
     def _counts_alone(self, segment: Segment) -> bool:
         return segment.late or segment.plan.sink is not None
