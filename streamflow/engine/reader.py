@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import islice
 from operator import length_hint
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from streamflow.channel import Channel
@@ -171,9 +172,14 @@ class Reader(Generic[T]):
         """End the wait, whatever ended it."""
         channel = self.channel
         channel._waited_for_items += self.budget.renew(self._since)
+        self._since = 0.0
         channel._getters.remove(waiter)
         if channel._getters:
             channel.wake()
+
+    def waiting(self) -> float:
+        """Return for how many seconds it has been waiting now; 0 when it is not."""
+        return perf_counter() - self._since if self._since else 0.0
 
     def _end(self) -> None:
         error = self.channel.failure

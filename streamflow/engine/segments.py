@@ -245,8 +245,11 @@ class Segment:
         if not self.started_at:
             return 0.0, 0.0, 0.0
         alive = (self.ended_at or perf_counter()) - self.started_at
-        waited_in = self.reader.channel.stats().waited_for_items if self.reader is not None else 0.0
-        waited_out = self.writer.channel.stats().waited_for_room if self.writer is not None else 0.0
+        waited_in = waited_out = 0.0
+        if self.reader is not None:
+            waited_in = self.reader.channel.stats().waited_for_items + self.reader.waiting()
+        if self.writer is not None:
+            waited_out = self.writer.channel.stats().waited_for_room + self.writer.waiting()
         return max(0.0, alive - waited_in - waited_out - self.budget.paused), waited_in, waited_out
 
 

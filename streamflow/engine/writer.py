@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from operator import length_hint
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from streamflow.channel import Channel
@@ -91,6 +92,7 @@ class Writer(Generic[T]):
         """End the wait, whatever ended it."""
         self.parked = False
         self.channel._waited_for_room += self._budget.renew(self._since)
+        self._since = 0.0
         self.channel._putters.remove(waiter)
 
     async def _give_turn(self) -> None:
@@ -238,10 +240,15 @@ class Writer(Generic[T]):
 
     async def _wait_with(self, item: T) -> None:
         self._lighten()
-        since = self._budget.rest()
+        self._since = self._budget.rest()
         self.parked = True
         try:
             await self.channel.put(item)
         finally:
             self.parked = False
-            self._budget.renew(since)
+            self._budget.renew(self._since)
+            self._since = 0.0
+
+    def waiting(self) -> float:
+        """Return for how many seconds it has been waiting for room now; 0 when it is not."""
+        return perf_counter() - self._since if self._since else 0.0

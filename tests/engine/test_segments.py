@@ -10,6 +10,7 @@ import pytest
 
 import streamflow as sf
 from streamflow.engine import budget
+from streamflow.testing import Gate
 
 # --- turns ----------------------------------------------------------------------------------------------------------
 
@@ -266,3 +267,27 @@ async def test_failed_and_aborted_are_states_too():
         await task
     assert [row.state for row in job.stats().stages] == ["failed", "failed", "aborted"]
     assert [row.failed for row in job.stats().stages] == [0, 1, 0]
+
+
+async def test_a_wait_that_goes_on_counts_in_the_numbers_of_a_running_pipeline() -> None:
+    """P9: a task that has been waiting for long is not shown as having worked all that time."""
+    gate = Gate()
+
+    async def stopped(items) -> None:
+        async for _ in items:
+            await gate.passage()
+
+    job = sf.Pipeline(range(1000), sf.map(str), sf.buffer(2), sf.map(len), stopped, maxsize=2)
+    running = asyncio.create_task(job.run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert job.stats().stages[0].state == "waiting for room"
+    before = job.stats().stages[0]
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    after = job.stats().stages[0]
+    gate.open()
+    await running
+    waited = after.waiting_for_room - before.waiting_for_room
+    assert waited > 0
+    assert after.working - before.working < waited
