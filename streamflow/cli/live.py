@@ -123,7 +123,7 @@ class PanelView:
 
         # NO_COLOR: no styles at all, bold and dim included; only the cursor moves.
         colours = None if os.environ.get("NO_COLOR") else "auto"
-        self._console = Console(file=output.stream, force_terminal=True, color_system=colours)  # type: ignore[arg-type]
+        self._console = Console(file=output.stream, force_terminal=True, color_system=colours)  # type: ignore[arg-type]  # rich names a Literal
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._text: Any = Text
         self._output = output

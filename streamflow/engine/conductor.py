@@ -28,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -100,7 +101,7 @@ class Run:
         self.started_at = perf_counter()
         _running.add(self)
         for segment in reversed(self.segments):
-            segment.start().add_done_callback(lambda _task, segment=segment: self._ended(segment))  # type: ignore[misc]
+            segment.start().add_done_callback(partial(self._task_done, segment))
 
     # --- the state machine ---------------------------------------------------------------------------------------
 
@@ -111,6 +112,9 @@ class Run:
     def _below(self, segment: Segment) -> Segment | None:
         at = self.segments.index(segment) + 1
         return self.segments[at] if at < len(self.segments) else None
+
+    def _task_done(self, segment: Segment, _task: asyncio.Task[None]) -> None:
+        self._ended(segment)
 
     def _ended(self, segment: Segment) -> None:
         """A segment's task is done, or was given up."""
