@@ -53,7 +53,7 @@ async def _before(chain: Chain, rest: Iterator[Any], next_hand: NextHand) -> Asy
             for item in stretch:
                 yield item
             chain.check_ended()
-            more = None if chain.ending or chain.done_at() is not None else await next_hand()
+            more = None if chain.done_at() is not None else await next_hand()
             stretch = chain.over(more) if more is not None else None
         for tail in chain.tails():
             for item in tail:

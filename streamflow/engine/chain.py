@@ -184,11 +184,6 @@ class Chain:
             self._next_tail += 1
             yield self._wrap(self.transforms[at].finish(), at + 1)
 
-    @property
-    def ending(self) -> bool:
-        """Whether the tails have begun, so that no input is wanted any more."""
-        return self._next_tail is not None
-
     def cut(self, at: int) -> None:
         """Go on with only the stages before `at`; the edges after it are counted by `tally`."""
         del self.transforms[at:]
@@ -216,5 +211,4 @@ class Chain:
             passed = failed is None or edge > failed
             behind = passed and failed is not None and group == self._group_of[-1]
             counts.append(went if behind else by_group.get(group, went + (not passed)))
-        counts[-1] = went
         return counts

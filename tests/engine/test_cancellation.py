@@ -552,6 +552,44 @@ async def test_a_timeout_of_the_stage_that_strikes_when_it_is_asked_to_stop_does
     assert asyncio.get_running_loop().time() - start < 2
 
 
+async def test_what_a_writer_has_in_hand_when_somebody_else_cancels_it_is_counted():
+    """P2"""
+    made = []
+
+    def chunks():
+        for number in range(100):
+            made.append(number)
+            yield b"x" * 100
+
+    async def stuck(items):
+        async for _ in items:
+            await asyncio.Event().wait()
+
+    job = sf.Pipeline(chunks, sf.map(lambda chunk: chunk), stuck, max_bytes=250)
+    main = asyncio.create_task(job.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    [source] = [task for task in asyncio.all_tasks() if task.get_name() == "streamflow: chunks + map"]
+    source.cancel()
+    main.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await main
+
+    assert len(made) == job.stats().channels[0].put == 4
+
+
+async def test_a_sink_that_was_stopped_is_not_said_to_have_finished():
+    """H28: only a result that stands is told."""
+    scene = Scene("generator", hold=1)
+    task = asyncio.create_task(scene.run())
+    await scene.holding.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+
+    assert not hasattr(caught.value, "__notes__")
+
+
 # --- loops ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,7 @@
-"""Fused chains: what they emit, what they count, whom they blame; and that they agree with every other way to run."""
+"""Fused chains: what they emit, what they count, whom they blame; and that they agree with every other way to run.
+
+With them their parts: which stage an error came from (blame.py), and the rest of a chain that must await (awaiting.py).
+"""
 
 from __future__ import annotations
 
@@ -302,6 +305,25 @@ async def test_stop_iteration_on_what_comes_at_the_end_is_an_error(feed):
         await sf.pipeline(feed(10), sf.batched(3), sf.map(call), sf.collect())
 
 
+@pytest.mark.parametrize("total", [1, 2, 5, 9])
+async def test_stop_iteration_before_a_stage_that_is_awaited_is_an_error(feed, total):
+    """H36: also in the stretches after the one in which it was found out, and in what comes at the end."""
+    for number, batch in itertools.product(range(1, total + 1), (1, 2, 4)):
+        seen = itertools.count(1)
+
+        def call(x, seen=seen, number=number, batch=batch):
+            if next(seen) == -(-number // batch):
+                raise StopIteration
+            return x
+
+        stages = [sf.map(lambda x: x), sf.batched(batch), sf.map(call), sf.map(lambda x: _soon(len, x))]
+        for maxsize in (1, 64):
+            with pytest.raises((sf.StageError, RuntimeError), match="StopIteration"):
+                await sf.pipeline(feed(total), *stages, sf.collect(), maxsize=maxsize)
+            seen = itertools.count(1)
+            stages[2] = sf.map(lambda x, seen=seen, number=number, batch=batch: call(x, seen, number, batch))
+
+
 class Marking:
     """A transform that looks one item ahead, to say which is the last of a stretch."""
 
@@ -380,6 +402,20 @@ async def test_awaiting_may_begin_at_every_position(feed, kinds, total):
         if kinds[awaited] in {"batched", "take"}:
             continue
         assert await sf.pipeline(feed(total), *_steps(kinds, awaited), sf.collect(), maxsize=maxsize) == expected
+
+
+async def test_an_error_before_the_stage_that_is_awaited_is_not_put_on_it(feed):
+    """P4: also in the rest of the stretch in which it was found out."""
+    for failing in range(901, 940):
+
+        def late(x, failing=failing):
+            if x == failing:
+                raise KeyError(x)
+            return x >= 900
+
+        with pytest.raises(KeyError) as caught:
+            await sf.pipeline(feed(2_000), sf.filter(late), sf.map(lambda x: _soon(str, x)), sf.collect())
+        assert f"in stage 2 of 4 of pipeline: 'filter', at item {failing + 1} " in caught.value.__notes__[0]
 
 
 async def test_two_callables_may_turn_out_to_be_asynchronous(feed):

@@ -81,10 +81,8 @@ async def test_the_note_names_the_stage_its_position_the_item_and_the_line(kinds
         assert f"in stage {at + 1} of {len(everywhere)} of scene: " in note
         assert f"{__file__.rpartition('/')[0]}/scenes.py:" in note
         assert more == (["it was the call for item 7"] if everywhere[at] == "concurrent" else [])
-        if at and not more:
-            assert ", at item 7 (added at" in note
-        if at == 0:
-            assert "at item" not in note
+        assert (", at item 7 (added at" in note) == bool(at and not more)
+        assert ("at item" in note) == bool(at and not more)
 
 
 @shapes
@@ -507,6 +505,30 @@ async def test_a_stage_may_handle_a_scope_that_struck_at_its_yield_and_go_on(sco
     at = got.index("struck")
     assert got[:at] + got[at + 1 :] == list(range(len(got) - 1))
     assert len(got) == at + 4
+
+
+async def test_a_reader_that_a_stage_closes_itself_ends_what_is_above_undisturbed():
+    """X15: the request that follows when the stage ends must not cut the cleanup that has begun already."""
+    log = []
+
+    async def source():
+        try:
+            for number in itertools.count():
+                yield number
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            log.append("source")
+
+    async def leaving(items):
+        yield await anext(items)
+        await items.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        yield "done"
+
+    assert await sf.pipeline(source, leaving, sf.collect(), maxsize=1) == [0, "done"]
+    assert log == ["source"]
 
 
 async def test_a_task_group_around_yield_whose_child_fails_fails_the_stage():
