@@ -94,7 +94,9 @@ def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, i
         return counts[0], counts[0]
     if isinstance(part.step, Sink):
         return counts[0], 0
-    at = segment.plan.stages.index(part.step)
+    at = [other for other in segment.plan.parts if isinstance(other.step, Stage)].index(
+        part
+    )  # one stage may stand twice
     return counts[at], counts[at + 1]
 
 
