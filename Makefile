@@ -58,8 +58,9 @@ fast-tests: .venv/.dev .cache/tmp
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)
 
-api: .venv/.dev  ## write the public names and signatures to tests/api.txt, for a change that is meant
+api: .venv/.dev  ## write the public names to tests/api.txt and the catalogue to docs/operators.md
 	@$(PY) -m tests.api
+	@$(PY) -m tests.catalogue
 
 bench: .venv/.dev  ## measure speed and memory; options by ARGS="..."
 	@$(PY) -m benchmarks $(ARGS)

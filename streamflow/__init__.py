@@ -10,6 +10,7 @@ from streamflow.engine.runner import run
 from streamflow.errors import (
     ChannelClosed,
     CommitUnknown,
+    CycleDeadlock,
     EndOfChannel,
     FormatError,
     LimitExceeded,
@@ -25,32 +26,75 @@ from streamflow.errors import (
     UsageError,
 )
 from streamflow.formats import csv, gzip, text
+from streamflow.makers import sink, source, stage
 from streamflow.observe.report import Report
 from streamflow.observe.statistics import RunStats, StageStats
-from streamflow.operators.batching import batched
-from streamflow.operators.concurrency import map  # noqa: A004  # the standard word
-from streamflow.operators.elements import buffer, filter, flat_map, take, tap  # noqa: A004  # the standard word
-from streamflow.operators.sinks import collect, count, drain, first, for_each, reduce
+from streamflow.operators.accumulating import map_state, pairwise, scan, sliding
+from streamflow.operators.adaptive import Adaptive
+from streamflow.operators.aggregates import all, any, max, min, sum  # noqa: A004  # the standard words
+from streamflow.operators.balancing import balance, balance_to
+from streamflow.operators.batching import batch_waiting, batched, rechunk, unbatch
+from streamflow.operators.branching import partition, route
+from streamflow.operators.buffers import buffer, conflate
+from streamflow.operators.combining import chain, interleave, merge, race
+from streamflow.operators.concurrency import flat_map, for_each, map  # noqa: A004  # the standard words
+from streamflow.operators.cycles import expand, feedback
+from streamflow.operators.edges import append, cycle, default_if_empty, prepend, repeat
+from streamflow.operators.elements import cast, enumerate, filter, filter_map, flatten, starmap, tap  # noqa: A004  # the standard words
+from streamflow.operators.fanning import broadcast, tap_to, tee
+from streamflow.operators.grouping import group_adjacent, group_by, split_after, split_when
+from streamflow.operators.hub import Hub, HubStats
+from streamflow.operators.interspersing import intersperse
+from streamflow.operators.latest import switch_map, with_latest_from
+from streamflow.operators.ordering import merge_sorted
+from streamflow.operators.outlets import into
+from streamflow.operators.pacing import delay, spaced, throttle
+from streamflow.operators.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
+from streamflow.operators.polling import poll
+from streamflow.operators.pushing import Push, push
+from streamflow.operators.queues import from_queue, from_reader
+from streamflow.operators.recovery import catch, fallback
+from streamflow.operators.resources import map_with
+from streamflow.operators.resuming import Resumable, resumable
+from streamflow.operators.retrying import retry
+from streamflow.operators.selecting import dedupe, distinct, skip, skip_last, skip_while, take, take_last, take_while
+from streamflow.operators.sinks import collect, count, drain, first, last, reduce, single, to_dict
+from streamflow.operators.sources import empty, failing, never, paginate, range, unfold  # noqa: A004  # the standard words
+from streamflow.operators.threaded import threaded
+from streamflow.operators.ticking import cron, interval
+from streamflow.operators.timing import debounce, heartbeat, sample, timed, timeout
+from streamflow.operators.until import skip_until, take_until
+from streamflow.operators.zipping import zip, zip_latest, zip_longest  # noqa: A004  # the standard words
 from streamflow.pipelines import pipeline
-from streamflow.places import files, objects
-from streamflow.stages import Sink, Source, Stage, sink, source, stage
+from streamflow.places import files, objects, processes
+from streamflow.stages import Sink, Source, Stage
 from streamflow.streams import Pipeline, Stream, stream
 
 __all__ = [
+    "Adaptive",
+    "Backoff",
     "Channel",
     "ChannelClosed",
     "ChannelStats",
     "CommitUnknown",
+    "CycleDeadlock",
+    "DeadLetter",
     "EndOfChannel",
+    "ErrorPolicy",
     "FormatError",
+    "Hub",
+    "HubStats",
     "LimitExceeded",
     "MissingExtra",
     "ObjectChanged",
     "Pipeline",
     "PipelineTimeout",
+    "Push",
     "Reader",
     "ReaderGone",
     "Report",
+    "Resumable",
+    "Retry",
     "RunStats",
     "Sink",
     "Source",
@@ -63,28 +107,116 @@ __all__ = [
     "StreamflowError",
     "TruncatedError",
     "UsageError",
+    "all",
+    "any",
+    "append",
+    "balance",
+    "balance_to",
+    "batch_waiting",
     "batched",
+    "broadcast",
     "buffer",
+    "cast",
+    "catch",
+    "chain",
     "collect",
+    "conflate",
     "count",
+    "cron",
     "csv",
+    "cycle",
+    "debounce",
+    "dedupe",
+    "default_if_empty",
+    "delay",
+    "distinct",
     "drain",
+    "empty",
+    "enumerate",
+    "expand",
+    "failing",
+    "fallback",
+    "feedback",
     "files",
     "filter",
+    "filter_map",
     "first",
     "flat_map",
+    "flatten",
     "for_each",
+    "from_queue",
+    "from_reader",
+    "group_adjacent",
+    "group_by",
     "gzip",
+    "heartbeat",
+    "interleave",
+    "intersperse",
+    "interval",
+    "into",
+    "last",
     "map",
+    "map_state",
+    "map_with",
+    "max",
+    "merge",
+    "merge_sorted",
+    "min",
+    "never",
     "objects",
+    "paginate",
+    "pairwise",
+    "partition",
     "pipeline",
+    "poll",
+    "prepend",
+    "processes",
+    "push",
+    "race",
+    "range",
+    "rechunk",
     "reduce",
+    "repeat",
+    "resumable",
+    "retry",
+    "route",
     "run",
+    "sample",
+    "scan",
+    "single",
     "sink",
+    "skip",
+    "skip_errors",
+    "skip_last",
+    "skip_until",
+    "skip_while",
+    "sliding",
     "source",
+    "spaced",
+    "split_after",
+    "split_when",
     "stage",
+    "starmap",
     "stream",
+    "sum",
+    "switch_map",
     "take",
+    "take_last",
+    "take_until",
+    "take_while",
     "tap",
+    "tap_to",
+    "tee",
     "text",
+    "threaded",
+    "throttle",
+    "timed",
+    "timeout",
+    "to_dict",
+    "unbatch",
+    "unfold",
+    "with_latest_from",
+    "zip",
+    "zip_latest",
+    "zip_longest",
 ]

@@ -9,6 +9,7 @@ What must not: logic, imports from the rest of the package, errors of single lib
     │   ├── EndOfChannel         get: the writer closed it and everything was taken: the normal end
     │   └── ReaderGone           put: the reading side left, nobody will ever take this item
     ├── StageError               the fault lies in how a stage behaved
+    │   ├── CycleDeadlock        a cycle in which every stage waits for room
     │   ├── StageCancelled       a stage died of a CancelledError that nobody asked for
     │   └── StageDidNotStop      a stage was asked to stop and did not within its grace
     ├── PipelineTimeout          a limit in seconds of streamflow's own passed (a TimeoutError)
@@ -38,6 +39,7 @@ else:
 __all__ = [
     "ChannelClosed",
     "CommitUnknown",
+    "CycleDeadlock",
     "EndOfChannel",
     "FormatError",
     "LimitExceeded",
@@ -75,6 +77,10 @@ class ReaderGone(ChannelClosed):
 
 class StageError(StreamflowError):
     """The fault lies in how a stage behaved, not in the data."""
+
+
+class CycleDeadlock(StageError):
+    """A cycle that feeds results back is full, and each of its stages waits for room: nothing could move any more."""
 
 
 class StageCancelled(StageError):

@@ -6,17 +6,21 @@ What lives here: `Items`. What must not: describing a stream (streams.py), how a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from operator import length_hint
 from typing import Generic, TypeVar, cast
 
 from streamflow.engine.conductor import Run
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.observe.statistics import RunStats, snapshot
+from streamflow.resolving import resolve_sink
 from streamflow.stages import Plan
 
 __all__ = ["Items"]
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -62,7 +66,30 @@ class Items(Generic[T]):
         self._hand = hand
         return next(hand)
 
+    async def some(self) -> list[T]:
+        """Return the items that are there, up to half a channel, after waiting for one; an empty list at the end.
+
+        Raises and closes as iteration does. Cancellation: nothing was taken.
+        """
+        if not length_hint(self._hand) and not self._closed:
+            self._hand = await self._next_hand() or self._hand
+        taken = list(self._hand)
+        if not taken:
+            await self.aclose()
+        return taken
+
     async def _next_hand(self) -> Iterator[T] | None:
+        with self._alone():
+            try:
+                return await self._output().next_hand()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                await self.close_after(error)
+                raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         if self._asking:
             raise UsageError(
                 f"Two tasks ask {self._plan.name} for items at once. Give each its own stream, "
@@ -70,12 +97,7 @@ class Items(Generic[T]):
             )
         self._asking = True
         try:
-            return await self._output().next_hand()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            await self.close_after(error)
-            raise
+            yield
         finally:
             self._asking = False
 
@@ -84,6 +106,37 @@ class Items(Generic[T]):
             self._run = Run(self._plan)
             self._run.start()
         return cast("Reader[T]", self._run.output)
+
+    async def into(self, sink: Callable[[AsyncIterable[T]], Awaitable[R]]) -> R:
+        """Let a sink take what it wants; what it did not take is still here, and iteration goes on after it.
+
+        Example:
+            async with stream.open() as items:
+                header = await items.into(sf.first())
+                async for row in items:          # the rows after the header
+                    ...
+
+        Args:
+            sink: a sink or a coroutine function, which may have enough before the end.
+
+        Returns its value. Raises what the sink or a stage raises, after everything has been closed. A sink that takes
+        items in batches has taken the whole of its last one. Cancellation: the sink is cancelled; the rest is here.
+        """
+        taker = resolve_sink(sink)
+        with self._alone():
+            output = self._output()
+            reader = Reader(output.channel, output.budget)
+            try:
+                return cast("R", await taker.function(reader))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                output.raised = output.raised or reader.raised
+                await self.close_after(error)
+                raise
+            finally:
+                await reader.rest()
+                output.raised, output.exhausted = output.raised or reader.raised, output.exhausted or reader.exhausted
 
     async def aclose(self) -> None:
         """Stop the run and wait until everything is closed. Raises what failed while closing. Twice is harmless."""

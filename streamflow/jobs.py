@@ -9,6 +9,7 @@ import asyncio
 from typing import Generic, TypeVar, cast
 
 from streamflow.engine.conductor import Run
+from streamflow.engine.telling import described
 from streamflow.errors import UsageError
 from streamflow.observe.explain import explain
 from streamflow.observe.report import Report
@@ -67,7 +68,7 @@ class Job(Generic[R_co]):
             outcome = "cancelled"
             raise
         except BaseException as failure:
-            outcome, error = "failed", f"{type(failure).__name__}: {failure}"
+            outcome, error = "failed", described(failure)
             raise
         finally:
             self._report = Report(snapshot(run), outcome, error)

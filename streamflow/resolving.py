@@ -6,6 +6,7 @@ told and applied. What must not: `Stream` itself (streams.py).
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -13,10 +14,11 @@ from typing import Any, cast
 
 from streamflow.callables import is_coroutine_function, name_of, unwrapped
 from streamflow.errors import UsageError
-from streamflow.stages import Sink, Source, Stage, refuse_coroutine_function
+from streamflow.makers import refuse_coroutine_function
+from streamflow.stages import Combination, Sink, Source, Stage
 from streamflow.types import SinkFunction, SourceLike, StageFunction
 
-__all__ = ["applied", "is_stream_function", "resolve_sink", "resolve_source", "resolve_stage"]
+__all__ = ["applied", "is_stream_function", "parts_of", "resolve_sink", "resolve_source", "resolve_stage"]
 
 
 def resolve_source(thing: object) -> Source[Any]:
@@ -27,10 +29,17 @@ def resolve_source(thing: object) -> Source[Any]:
     """
     if isinstance(thing, Source):
         return thing
+    if isinstance(thing, Combination):
+        return thing.alone
     if isinstance(thing, (str, bytes, bytearray)):
         raise UsageError(
             f"The source is a {type(thing).__name__}, which would be read one character at a time. "
             f"Write [{thing[:20]!r}] for one item, or objects.read(url) / files.read(path) to read what it names."
+        )
+    if isinstance(thing, asyncio.Queue) and not isinstance(thing, AsyncIterable):
+        raise UsageError(
+            "An asyncio.Queue has no end, so it cannot be iterated. Write sf.from_queue(queue), with until=item for the "
+            "item that means the end; or use sf.Channel, which has an end."
         )
     maker = getattr(thing, "__streamflow_maker__", None)
     made = _made_without_arguments(maker) if maker is not None else None
@@ -49,6 +58,12 @@ def resolve_source(thing: object) -> Source[Any]:
     name = name_of(thing) if inspect.isgenerator(thing) or inspect.isasyncgen(thing) else type(thing).__name__
     synchronous = not isinstance(thing, AsyncIterable)
     return Source(functools.partial(_still_fresh, thing), name=name, synchronous=synchronous)
+
+
+def parts_of(thing: object) -> tuple[Source[Any], tuple[Stage[Any, Any], ...]]:
+    """Return the source that `thing` stands for and the stages after it, which only a `Stream` has."""
+    parts: tuple[Source[Any], tuple[Stage[Any, Any], ...]] | None = getattr(thing, "__streamflow_parts__", None)
+    return parts if parts is not None else (resolve_source(thing), ())
 
 
 def _opener_of_function(function: Callable[[], SourceLike[Any]]) -> Callable[[], SourceLike[Any]]:

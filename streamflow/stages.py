@@ -1,8 +1,9 @@
 """A source, a stage and a sink as values, and the plan that joins them.
 
-What lives here: the immutable descriptions, and the decorators that make them from functions. A `Stage` says what to do
-with items and what that costs (threads, bytes held); it never runs anything.
-What must not: tasks, channels, the event loop; guessing what a user's object stands for (resolving.py).
+What lives here: the immutable descriptions. A `Stage` says what to do with items and what that costs (threads, bytes
+held); it never runs anything.
+What must not: tasks, channels, the event loop; the decorators (makers.py); guessing what a user's object stands for
+(resolving.py).
 
 A stage has one body, in one of two forms:
 
@@ -14,12 +15,11 @@ A stage has one body, in one of two forms:
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from streamflow.callables import caller, is_coroutine_function, name_of, unwrapped
+from streamflow.callables import caller
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.transforms import NeedsAwait, resumed, run_transform
@@ -29,22 +29,16 @@ __all__ = [
     "GRACE",
     "MAXSIZE",
     "MAX_BYTES",
+    "Combination",
     "NeedsAwait",
     "Plan",
     "Sink",
     "Source",
     "Stage",
     "resumed",
-    "sink",
-    "source",
-    "stage",
 ]
 
-A = TypeVar("A")
-B = TypeVar("B")
 T = TypeVar("T")
-R = TypeVar("R")
-P = ParamSpec("P")
 A_contra = TypeVar("A_contra", contravariant=True)
 B_co = TypeVar("B_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -63,7 +57,7 @@ GRACE = 10.0
 _DERIVED: StageFunction[Any, Any] = cast("StageFunction[Any, Any]", None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Source(Generic[T_co]):
     """Where items come from, as a value that can be opened again for each run.
 
@@ -75,6 +69,8 @@ class Source(Generic[T_co]):
         where: `file:line` where it was made; found by itself.
         threads: how many worker threads it uses, for `explain()`.
         holds: bytes it may hold beside its channel (read-ahead), for `explain()`.
+        holds_items: items it may hold beside its channel, for `explain()`.
+        output_capacity: the most items that a channel below may hold, down to the next `buffer(n)`, as for a `Stage`.
         synchronous: whether `open` gives a plain iterable that never blocks; then it is fused with the stages after it.
     """
 
@@ -83,14 +79,20 @@ class Source(Generic[T_co]):
     where: str = field(default_factory=caller)
     threads: int = 0
     holds: int = 0
+    holds_items: int = 0
+    output_capacity: int | None = None
     synchronous: bool = False
+
+    def __repr__(self) -> str:
+        """Show its name."""
+        return f"<{type(self).__name__} {self.name!r}>"
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         """Iterate it outside a pipeline, one item at a time."""
         return _each(self.open())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Stage(Generic[A_contra, B_co]):
     """What to do with the items, as a value: it can be used in any number of pipelines.
 
@@ -104,11 +106,15 @@ class Stage(Generic[A_contra, B_co]):
         drops: whether it may emit fewer items than it takes on purpose; the difference is counted as dropped.
         one_to_one: whether it emits exactly one item for each.
         capacity: for `buffer(n)`: the capacity of the channel at this boundary, in items.
+        output_capacity: the most that the channels below may hold, in items, until a `buffer(n)` says otherwise: for a
+            stage that looks at whether the consumer is busy (`conflate`), which channels would hide from it.
         concurrency: how many calls may run at once.
         threads: worker threads it uses.
         holds: bytes it may hold beside its channels.
         holds_items: items it may hold beside its channels.
         groups: how many items an emitted one may consist of, for `explain()`.
+        reopens: whether it may need what stands above it from the start again (`retry`, `repeat`). Then its function
+            gets an async iterable of which each `aiter` is a run of its own.
     """
 
     function: StageFunction[A_contra, B_co] = _DERIVED
@@ -120,11 +126,13 @@ class Stage(Generic[A_contra, B_co]):
     drops: bool = False
     one_to_one: bool = False
     capacity: int | None = None
+    output_capacity: int | None = None
     concurrency: int = 1
     threads: int = 0
     holds: int = 0
     holds_items: int = 1
     groups: int = 1
+    reopens: bool = False
 
     def __post_init__(self) -> None:
         """Derive the async form of a synchronous stage."""
@@ -133,12 +141,33 @@ class Stage(Generic[A_contra, B_co]):
                 raise UsageError(f"Stage {self.name!r} needs a function or a transform.")
             object.__setattr__(self, "function", functools.partial(run_transform, self.transform, self.refit))
 
+    def __repr__(self) -> str:
+        """Show its name."""
+        return f"<{type(self).__name__} {self.name!r}>"
+
     def __call__(self, items: AsyncIterable[A_contra]) -> AsyncIterator[B_co]:
         """Apply it by hand, with no channel: `async for row in stage(rows)`."""
         return self.function(items)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Combination(Stage[A_contra, B_co]):
+    """A stage with further sources, which is a source itself where it stands first: `merge`, `zip`, `chain`.
+
+    Example: `sf.pipeline(sf.merge(a, b), sink)` merges two; `sf.pipeline(a, sf.merge(b), sink)` does the same.
+
+    Args:
+        alone: what it is as a source: the combination of its own sources only.
+    """
+
+    alone: Source[B_co] = field(kw_only=True)
+
+    def __aiter__(self) -> AsyncIterator[B_co]:
+        """Iterate the combination of its own sources outside a pipeline."""
+        return aiter(self.alone)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sink(Generic[A_contra, R_co]):
     """Where items go; its return value is the pipeline's value.
 
@@ -155,6 +184,10 @@ class Sink(Generic[A_contra, R_co]):
     where: str = field(default_factory=caller)
     threads: int = 0
     holds: int = 0
+
+    def __repr__(self) -> str:
+        """Show its name."""
+        return f"<{type(self).__name__} {self.name!r}>"
 
     def __call__(self, items: AsyncIterable[A_contra]) -> Awaitable[R_co]:
         """Run it by hand over any async iterable: `await sink(rows)`."""
@@ -197,107 +230,3 @@ def _each(items: SourceLike[T]) -> AsyncIterator[T]:
             yield item
 
     return each()
-
-
-def source(function: Callable[P, SourceLike[T]]) -> Callable[P, Source[T]]:
-    """Turn a (sync or async) generator function into a maker of sources; its arguments are given when it is used.
-
-    Example:
-        @sf.source
-        async def rows(connection, query):
-            async for row in connection.cursor(query):
-                yield row
-
-        await sf.pipeline(rows(connection, "select 1"), sf.collect())
-
-    Raises `TypeError` where it is called with arguments that the function does not take, and `UsageError` when
-    `function` is a coroutine function (it has no `yield`).
-    """
-    refuse_coroutine_function(function)
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Source[T]:
-        signature.bind(*args, **kwargs)
-        opener = functools.partial(function, *args, **kwargs)
-        return Source(opener, name=name_of(function), synchronous=inspect.isgeneratorfunction(function))
-
-    make.__streamflow_maker__ = make  # type: ignore[attr-defined]  # lets `rows` stand for `rows()`
-    return make
-
-
-def stage(function: Callable[Concatenate[AsyncIterable[A], P], AsyncIterator[B]]) -> Callable[P, Stage[A, B]]:
-    """Turn an async generator function into a maker of stages: its first parameter is the input, the rest comes early.
-
-    Example:
-        @sf.stage
-        async def enrich(rows, client):
-            async for row in rows:
-                yield row | await client.get(row["id"])
-
-        sf.pipeline(source, enrich(client), sink)
-
-    A stage without further parameters may be used with or without the call. Raises `TypeError` where the arguments do
-    not fit, and `UsageError` when `function` is a coroutine function (it has no `yield`) or a synchronous generator.
-    """
-    refuse_coroutine_function(function)
-    if inspect.isgeneratorfunction(unwrapped(function)):
-        raise UsageError(
-            f"{name_of(function)!r} is a synchronous generator function; a stage awaits its input: write `async def` "
-            f"and `async for`, or use sf.flat_map for one item into several."
-        )
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Stage[A, B]:
-        signature.bind(None, *args, **kwargs)
-
-        def body(items: AsyncIterable[A]) -> AsyncIterator[B]:
-            return function(items, *args, **kwargs)
-
-        return Stage(body, name=name_of(function))
-
-    make.__streamflow_maker__ = make  # type: ignore[attr-defined]  # lets `enrich` stand for `enrich()`
-    return make
-
-
-def sink(function: Callable[Concatenate[AsyncIterable[A], P], Awaitable[R]]) -> Callable[P, Sink[A, R]]:
-    """Turn a coroutine function into a maker of sinks: the first parameter is the input, the rest is given early.
-
-    Example:
-        @sf.sink
-        async def insert(rows, table):
-            async for row in rows:
-                await table.insert(row)
-
-        await sf.pipeline(source, insert(table))
-
-    Raises `TypeError` where the arguments do not fit, and `UsageError` when `function` has a `yield`.
-    """
-    if inspect.isasyncgenfunction(unwrapped(function)) or inspect.isgeneratorfunction(unwrapped(function)):
-        raise UsageError(
-            f"{name_of(function)!r} has a `yield`, so it is a stage whose items would go nowhere. "
-            f"A sink returns its value; write @sf.stage for a stage."
-        )
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Sink[A, R]:
-        signature.bind(None, *args, **kwargs)
-
-        def body(items: AsyncIterable[A]) -> Awaitable[R]:
-            return function(items, *args, **kwargs)
-
-        return Sink(body, name=name_of(function))
-
-    make.__streamflow_maker__ = make  # type: ignore[attr-defined]  # lets `insert` stand for `insert()`
-    return make
-
-
-def refuse_coroutine_function(function: object) -> None:
-    if is_coroutine_function(function):
-        raise UsageError(
-            f"{name_of(function)!r} is a coroutine function (async def without yield), so it emits no items. "
-            f"Write `yield` in it to make it a stage; to call it for each item write sf.map({name_of(function)}); "
-            f"to end the pipeline with it put it last, as the sink."
-        )

@@ -9,18 +9,44 @@ Both are one idea, so they live in one file: `Stream.to(sink)` is a `Pipeline`, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Protocol, TypeVar, cast
 
+from streamflow.blocking import Blocking
 from streamflow.callables import caller
 from streamflow.errors import UsageError
 from streamflow.items import Items
 from streamflow.jobs import Job
-from streamflow.operators import batching, concurrency, elements, sinks
+from streamflow.methods.accumulating import Accumulating
+from streamflow.methods.aggregates import Aggregates
+from streamflow.methods.balancing import Balancing
+from streamflow.methods.batching import Batching
+from streamflow.methods.branching import Branching
+from streamflow.methods.buffers import Buffers
+from streamflow.methods.combining import Combining
+from streamflow.methods.concurrency import Concurrency
+from streamflow.methods.cycles import Cycles
+from streamflow.methods.edges import Edges
+from streamflow.methods.elements import Elements
+from streamflow.methods.fanning import Fanning
+from streamflow.methods.grouping import Grouping
+from streamflow.methods.interspersing import Interspersing
+from streamflow.methods.latest import Latest
+from streamflow.methods.ordering import Ordering
+from streamflow.methods.outlets import Outlets
+from streamflow.methods.pacing import Pacing
+from streamflow.methods.recovery import Recovery
+from streamflow.methods.resources import Resources
+from streamflow.methods.selecting import Selecting
+from streamflow.methods.sinks import Sinks
+from streamflow.methods.timing import Timing
+from streamflow.methods.until import Until
+from streamflow.methods.zipping import Zipping
+from streamflow.operators.sinks import drain
 from streamflow.resolving import applied, is_stream_function, resolve_sink, resolve_source, resolve_stage
 from streamflow.stages import GRACE, MAX_BYTES, MAXSIZE, Plan, Source, Stage
-from streamflow.types import MaybeAwaitable, SourceLike
+from streamflow.types import SourceLike
 
 __all__ = ["Pipeline", "SinkLike", "StageLike", "Stream", "stream"]
 
@@ -63,7 +89,33 @@ def stream(source: SourceLike[T]) -> Stream[T]:
     return Stream(resolve_source(source))
 
 
-class Stream(Generic[T_co]):
+class Stream(
+    Accumulating[T_co],
+    Aggregates[T_co],
+    Balancing[T_co],
+    Batching[T_co],
+    Branching[T_co],
+    Buffers[T_co],
+    Combining[T_co],
+    Concurrency[T_co],
+    Cycles[T_co],
+    Edges[T_co],
+    Elements[T_co],
+    Fanning[T_co],
+    Grouping[T_co],
+    Interspersing[T_co],
+    Latest[T_co],
+    Ordering[T_co],
+    Outlets[T_co],
+    Pacing[T_co],
+    Recovery[T_co],
+    Resources[T_co],
+    Selecting[T_co],
+    Sinks[T_co],
+    Timing[T_co],
+    Until[T_co],
+    Zipping[T_co],
+):
     """A source and the stages after it: immutable, lazy, reusable.
 
     Example:
@@ -88,7 +140,15 @@ class Stream(Generic[T_co]):
 
     def __repr__(self) -> str:
         """Show the names of the source and the stages."""
-        return f"<Stream {' > '.join([self._source.name, *(stage.name for stage in self._stages)])}>"
+        return f"<Stream {self._described()}>"
+
+    def _described(self) -> str:
+        return " > ".join([self._source.name, *(stage.name for stage in self._stages)])
+
+    @property
+    def __streamflow_parts__(self) -> tuple[Source[T_co], tuple[Stage[Any, Any], ...]]:
+        """What `parts_of` asks for: the source and the stages."""
+        return self._source, self._stages
 
     # --- composing -------------------------------------------------------------------------------------------------
 
@@ -100,7 +160,26 @@ class Stream(Generic[T_co]):
         """
         if is_stream_function(stage):
             return cast("Stream[U]", applied(stage, self))
-        return Stream(self._source, (*self._stages, resolve_stage(stage)))
+        resolved = resolve_stage(stage)
+        return self._again(resolved) if resolved.reopens else Stream(self._source, (*self._stages, resolved))
+
+    def _again(self, stage: Stage[T_co, U]) -> Stream[U]:
+        """Make a source of a stage that may need what stands above it again: each iteration of it is a run."""
+        above = self
+        parts: list[Source[Any] | Stage[Any, Any]] = [self._source, *self._stages]
+        return Stream(
+            Source(
+                lambda: stage.function(above),
+                name=f"{stage.name} of {self._described()}",
+                where=stage.where,
+                threads=sum(part.threads for part in parts),
+                holds=sum(part.holds for part in parts),
+                holds_items=sum(part.holds_items for part in [*parts, stage]),
+            )
+        )
+
+    def _stream_of(self, source: Source[U]) -> Stream[U]:
+        return Stream(source)
 
     def to(
         self,
@@ -113,42 +192,6 @@ class Stream(Generic[T_co]):
     ) -> Pipeline[R]:
         """End the stream with a sink: a `Pipeline`. The arguments are those of `Pipeline`."""
         return Pipeline(self, sink, name=name, maxsize=maxsize, max_bytes=max_bytes, grace=grace)
-
-    @overload
-    def map(self, fn: Callable[[T_co], Awaitable[U]], *, concurrency: int = ..., ordered: bool = ...) -> Stream[U]: ...
-    @overload
-    def map(self, fn: Callable[[T_co], U], *, concurrency: int = ..., ordered: bool = ...) -> Stream[U]: ...
-    def map(self, fn: Callable[[T_co], Any], *, concurrency: int = 1, ordered: bool = True) -> Stream[Any]:
-        """Call `fn` for each item and emit what it returns; see `sf.map`."""
-        return self.through(_map(fn, concurrency=concurrency, ordered=ordered))
-
-    def filter(self, fn: Callable[[T_co], MaybeAwaitable[object]]) -> Stream[T_co]:
-        """Keep the items for which `fn` is true; see `sf.filter`."""
-        return self.through(elements.filter(fn))
-
-    @overload
-    def flat_map(self, fn: Callable[[T_co], Awaitable[Iterable[U] | AsyncIterable[U]]]) -> Stream[U]: ...
-    @overload
-    def flat_map(self, fn: Callable[[T_co], Iterable[U] | AsyncIterable[U]]) -> Stream[U]: ...
-    def flat_map(self, fn: Callable[[T_co], Any]) -> Stream[Any]:
-        """Emit every item of the iterables that `fn` returns; see `sf.flat_map`."""
-        return self.through(elements.flat_map(fn))
-
-    def tap(self, fn: Callable[[T_co], MaybeAwaitable[object]]) -> Stream[T_co]:
-        """Call `fn` with each item and pass it on; see `sf.tap`."""
-        return self.through(elements.tap(fn))
-
-    def take(self, n: int) -> Stream[T_co]:
-        """Pass the first `n` items and end; see `sf.take`."""
-        return self.through(elements.take(n))
-
-    def batched(self, n: int, *, within: float | None = None) -> Stream[tuple[T_co, ...]]:
-        """Group items into tuples by count and time; see `sf.batched`."""
-        return self.through(batching.batched(n, within=within))
-
-    def buffer(self, n: int) -> Stream[T_co]:
-        """Put a channel of `n` items here; see `sf.buffer`."""
-        return self.through(elements.buffer(n))
 
     # --- running ---------------------------------------------------------------------------------------------------
 
@@ -172,49 +215,25 @@ class Stream(Generic[T_co]):
             raise
         await items.aclose()
 
-    def __aiter__(self) -> AsyncIterator[T_co]:
-        """Iterate without a block. Leaving early stops the run as soon as the iterator is dropped."""
-        return Items(Plan(self._source, self._stages, None, "stream"))
-
-    async def collect(self) -> list[T_co]:
-        """Run it and return every item in a list; see `sf.collect`.
-
-        Cancellation: ends this run and nothing else.
-        """
-        return await self.to(sinks.collect()).run()
-
-    async def count(self) -> int:
-        """Run it and return how many items there were; see `sf.count`. Cancellation: ends this run."""
-        return await self.to(sinks.count()).run()
-
-    @overload
-    async def first(self) -> T_co: ...
-    @overload
-    async def first(self, default: D) -> T_co | D: ...
-    async def first(self, default: Any = sinks.MISSING) -> Any:
-        """Run it until the first item and return that, or `default`; see `sf.first`. Cancellation: ends this run."""
-        return await self.to(sinks.first(default)).run()
-
-    async def reduce(self, fn: Callable[[R, T_co], MaybeAwaitable[R]], initial: R) -> R:
-        """Run it and fold the items into one value; see `sf.reduce`. Cancellation: ends this run."""
-        return await self.to(sinks.reduce(fn, initial)).run()
-
-    async def for_each(self, fn: Callable[[T_co], MaybeAwaitable[object]], *, concurrency: int = 1) -> int:
-        """Run it, calling `fn` for each item; return how many there were; see `sf.for_each`.
-
-        Cancellation: ends this run.
-        """
-        return await self.to(sinks.for_each(fn, concurrency=concurrency)).run()
-
     async def run(self) -> None:
         """Run it for the effects of its stages, dropping the items that come out; see `sf.drain`.
 
         Cancellation: ends this run.
         """
-        await self.to(sinks.drain()).run()
+        await self.to(drain()).run()
 
+    def blocking(self) -> Blocking[T_co]:
+        """Iterate in an ordinary thread: `with stream.blocking() as items: for item in items: ...`.
 
-_map = concurrency.map  # inside the class, `concurrency` is an argument
+        The run has a thread and an event loop of its own until the end of the block. Raises `UsageError` where an event
+        loop runs (write `async for` there). Ctrl-C stops the run and waits until everything is closed.
+        """
+        plan = Plan(self._source, self._stages, None, "stream")
+        return Blocking(lambda: Items(plan), self._described())
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        """Iterate without a block. Leaving early stops the run as soon as the iterator is dropped."""
+        return Items(Plan(self._source, self._stages, None, "stream"))
 
 
 class Pipeline(Job[R_co]):

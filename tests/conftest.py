@@ -32,6 +32,7 @@ hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=No
 hypothesis.settings.load_profile(os.environ.get("STREAMFLOW_HYPOTHESIS", "fast"))
 
 _failed = pytest.StashKey[bool]()
+_LOOP = "_asyncio_loop_factory"  # the parameter in which pytest-asyncio passes a test its loop
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,11 +64,25 @@ def _new_uvloop() -> asyncio.AbstractEventLoop:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, visibly, what cannot run here."""
+    """Put parameters that are marked `virtual_time` on that loop, once; skip, visibly, what cannot run here."""
+    items[:] = [item for item in items if not _is_repeated(item)]
     for item in items:
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if uvloop is None and _new_uvloop in parameters:
             item.add_marker(pytest.mark.skip(reason="uvloop is not installed"))
+
+
+def _is_repeated(item: pytest.Item) -> bool:
+    """Move a parameter to virtual time: the loops of a function are chosen before the marks of its parameters are seen.
+
+    Returns whether it is there already from another loop.
+    """
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    loop = parameters.get(_LOOP)
+    if item.get_closest_marker("virtual_time") is None or loop in {None, StepLoop}:
+        return False
+    parameters[_LOOP] = StepLoop
+    return loop is _new_uvloop and "asyncio" in os.environ.get("STREAMFLOW_LOOPS", "asyncio")
 
 
 @pytest.hookimpl(wrapper=True)

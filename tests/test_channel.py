@@ -48,9 +48,13 @@ async def rest(channel: Channel[Any]) -> list[Any]:
     return [item async for item in channel]
 
 
-def assert_balanced(channel: Channel[Any]) -> None:
+def balances(channel: Channel[Any]) -> bool:
     stats = channel.stats()
-    assert stats.put == stats.got + stats.discarded + stats.items
+    return stats.put == stats.got + stats.discarded + stats.items
+
+
+def assert_balanced(channel: Channel[Any]) -> None:
+    assert balances(channel)
 
 
 # --- order and turns -------------------------------------------------------------------------------------------------
@@ -1171,6 +1175,63 @@ async def test_several_readers_share_the_items():
 
 
 # --- join, statistics, repr ------------------------------------------------------------------------------------------
+
+
+async def reserve_and_put(channel: Channel[Any]) -> None:
+    for number in range(3):
+        async with channel.reserve() as slot:
+            slot.put(number)
+
+
+async def put_three(channel: Channel[Any], way: str) -> None:
+    if way == "put":
+        for number in range(3):
+            await channel.put(number)
+    elif way == "put_nowait":
+        for number in range(3):
+            channel.put_nowait(number)
+    elif way == "put_many":
+        assert await channel.put_many(range(3)) == 3
+    elif way == "fill":
+        assert channel.fill(iter(range(3)), 4) == 3
+    else:
+        await reserve_and_put(channel)
+
+
+@pytest.mark.parametrize("way", ["put", "put_nowait", "put_many", "fill", "slot"])
+async def test_the_account_does_not_balance_when_an_item_was_lost(way):
+    """P2: what was put is counted where it goes in, so that an item that vanished is missed."""
+    channel: Channel[Any] = Channel(4)
+    await put_three(channel, way)
+    assert balances(channel)
+    channel._queue.popleft()
+    assert not balances(channel)
+    assert drain(channel) == [1, 2]
+    assert (channel.stats().put, channel.stats().got) == (3, 2)
+
+
+async def test_the_account_does_not_balance_when_an_item_was_put_behind_its_back():
+    """P2"""
+    channel = filled(4, 2)
+    channel._queue.append(2)
+    channel.abandon()
+    assert not balances(channel)
+
+
+async def test_the_account_balances_in_the_middle_of_a_batch():
+    """P9: the numbers may be read by what the items come from."""
+    channel: Channel[Any] = Channel(8)
+    seen = []
+
+    def looking() -> Iterator[int]:
+        for number in range(5):
+            yield number
+            assert_balanced(channel)
+            seen.append(channel.stats().put)
+
+    assert await channel.put_many(looking()) == 5
+    assert seen == [1, 2, 3, 4, 5]
+    assert channel.stats().put == 5
 
 
 async def test_join_waits_until_every_item_is_done():

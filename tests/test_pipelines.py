@@ -131,6 +131,22 @@ async def test_falsy_errors_are_errors() -> None:
         await sf.pipeline(TrackedSource([1], error=Falsy()), same, sf.collect())
 
 
+async def test_an_error_whose_text_cannot_be_made_surfaces_as_itself_and_is_reported_by_its_type() -> None:
+    """P4."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    error = Mute()
+    job = sf.Pipeline(TrackedSource(range(3), error=error), same, sf.collect())
+    with pytest.raises(Mute) as caught:
+        await job.run()
+
+    assert caught.value is error
+    assert (job.report.outcome, job.report.error) == ("failed", "Mute")
+
+
 async def test_a_name_shows_in_the_notes_of_an_error() -> None:
     def fail(_: int) -> None:
         raise Broken

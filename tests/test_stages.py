@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from streamflow.errors import UsageError
+from streamflow.makers import sink, source, stage
 from streamflow.resolving import resolve_sink, resolve_source, resolve_stage
-from streamflow.stages import Sink, Source, Stage, sink, source, stage
+from streamflow.stages import Sink, Source, Stage
 
 HERE = Path(__file__).name
 

@@ -78,7 +78,8 @@ class Bounded(asyncio.Queue[T]):
         self._reserved = 0
         self._reserved_bytes = 0
         self._lent = 0
-        self._taken = self._discarded = self._dropped = self._bytes_put = 0
+        self._entered = self._taken = self._discarded = self._dropped = self._bytes_put = 0
+        self._in_batch = False
         self._peak = self._peak_bytes = 0
 
     def room(self) -> int:

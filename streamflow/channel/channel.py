@@ -184,7 +184,7 @@ class Channel(Ending[T]):
             max_bytes=self.max_bytes,
             items=items,
             bytes=self._bytes,
-            put=got + items + self._discarded + self._dropped,
+            put=self._dropped + self._put_so_far(got + items + self._discarded),
             got=got,
             discarded=self._discarded + self._dropped,
             bytes_put=self._bytes_put,
@@ -196,6 +196,14 @@ class Channel(Ending[T]):
             writers_waiting=len(self._putters),
             readers_waiting=len(self._getters),
         )
+
+    def _put_so_far(self, seen: int) -> int:
+        """Return how many items went in, as counted where they went in; `seen` is what has become of them.
+
+        Batches are counted when they end. Before, nobody can say more than what is seen, and the account balances
+        whatever happens; so it does for a writer that was given up in the middle of one.
+        """
+        return seen if self._in_batch else self._entered
 
     def _format(self) -> str:
         """What `repr` shows: the name, the state, counts and waiters, and the first items shortened."""

@@ -42,9 +42,11 @@ class Handed(Reserving[T]):
         """
         queue = self._queue
         before = len(queue)
+        self._in_batch = True
         try:
             queue.extend(islice(source, limit))
         finally:
+            self._in_batch = False
             # Only this writer appends here, and nothing else runs in between: the growth is what it added.
             added = len(queue) - before
             if added:
@@ -68,7 +70,7 @@ class Handed(Reserving[T]):
         self.wake()
 
     def note_dropped(self) -> None:
-        """Count an item that a writer had made and could not put because the reader left."""
+        """Count an item that a writer had made and could not put because the reader left: as put and as discarded."""
         self._dropped += 1
 
     # --- the exclusive reader --------------------------------------------------------------------------------------

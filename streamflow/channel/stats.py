@@ -12,7 +12,11 @@ __all__ = ["ChannelStats"]
 
 @dataclass(frozen=True, slots=True)
 class ChannelStats:
-    """What a channel has seen so far: a snapshot; `put == got + discarded + items` always holds.
+    """What a channel has seen so far: a snapshot; `put == got + discarded + items`, or an item was lost.
+
+    `put` is counted where items go in, `got` and `discarded` where they go out. An item that was made for the channel
+    and could not be put, because its reader had left, is in `put` and in `discarded`. While the engine is in the middle
+    of a batch, `put` follows from the other three.
 
     `items`, `peak`, `put`, `got` and `discarded` count items; `bytes`, `peak_bytes` and `bytes_put` count bytes (0
     where items are not weighed); `drains` counts how often a writer had to wait for room; the two waits are seconds.

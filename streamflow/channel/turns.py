@@ -141,7 +141,8 @@ class Lined(Stated[T]):
         self._added(1)
 
     def _added(self, count: int) -> None:
-        """Keep the books of `join()` for `count` items that were just appended, and wake a reader."""
+        """Keep the books for `count` items that were just appended, and wake a reader."""
+        self._entered += count
         self._unfinished_tasks += count
         self._finished.clear()
         if self._getters or self._putters:

@@ -28,10 +28,11 @@ from streamflow.cli.summary import plan, report
 from streamflow.cli.verify import Verdict, verify
 from streamflow.errors import CommitUnknown, FormatError, StreamflowError
 from streamflow.formats import csv, gzip
+from streamflow.makers import stage
 from streamflow.places import objects
 from streamflow.places.urls import redact
 from streamflow.places.written import Written
-from streamflow.stages import Sink, Source, stage
+from streamflow.stages import Sink, Source
 from streamflow.streams import Pipeline
 
 __all__ = ["COLUMN", "Options", "add_timestamp", "demo", "slowed"]

@@ -5,6 +5,9 @@ runs.
 
 Neighbouring synchronous stages are fused into one segment, with a synchronous source before them. Each async generator,
 the sink, and what follows a `buffer(n)` starts a segment of its own. One task per segment, one channel between two.
+
+A stage that looks at whether its consumer is busy (`conflate`) makes the channels below it small (`output_capacity`):
+all of them, since each would let the stages above it run ahead. A `buffer(n)` sets its own boundary as ever.
 """
 
 from __future__ import annotations
@@ -90,17 +93,19 @@ class _Grouping:
 
 def segments_of(plan: Plan) -> tuple[SegmentPlan, ...]:
     """Group the parts of a plan into segments, source first."""
-    grouping = _Grouping(plan.maxsize)
+    grouping = _Grouping(min(plan.maxsize, plan.source.output_capacity or plan.maxsize))
     grouping.add(Part(1, plan.source), fusible=plan.source.synchronous)
     for position, stage in enumerate(plan.stages, 2):
         if stage.capacity is not None:
             grouping.cut(stage.capacity)
         else:
             grouping.add(Part(position, stage), fusible=stage.transform is not None)
+        if stage.output_capacity is not None:
+            grouping.default = min(grouping.default, stage.output_capacity)
     if plan.sink is not None:
         # A buffer just before the sink has cut already and its capacity stands.
-        grouping.cut(plan.maxsize) if grouping.parts else None
+        grouping.cut(grouping.default) if grouping.parts else None
         grouping.done.append(SegmentPlan((Part(len(plan.stages) + 2, plan.sink),)))
     else:
-        grouping.cut(plan.maxsize) if grouping.parts else None
+        grouping.cut(grouping.default) if grouping.parts else None
     return tuple(grouping.done)

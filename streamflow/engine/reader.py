@@ -13,6 +13,7 @@ only the waits are coroutines, since a task switch costs as much as some twenty 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import islice
 from operator import length_hint
@@ -103,11 +104,29 @@ class Reader(Generic[T]):
             self._note_end(error)
             raise
 
-    async def wait(self) -> None:
-        """Wait until an item can be taken or the input has ended, taking nothing. Cancellation: nothing was taken."""
+    async def wait(self, *, until: float = math.inf) -> bool:
+        """Wait until an item can be taken or the input has ended, taking nothing; return whether that came in time.
+
+        Example: `if await items.wait(until=loop.time() + 5): item = await items.get()`
+
+        Args:
+            until: when to give up, in seconds of `loop.time()`. An item that is there already is in time.
+
+        Cancellation: nothing was taken.
+        """
         channel = self.channel
-        if not length_hint(channel.in_hand()) and not channel.qsize():
+        if length_hint(channel.in_hand()) or channel.qsize():
+            return True
+        channel.release()
+        if until == math.inf:
             await channel.wait_for_items()
+            return True
+        try:
+            async with asyncio.timeout_at(until):
+                await channel.wait_for_items()
+        except TimeoutError:
+            return channel.qsize() > 0 or channel.over
+        return True
 
     def _note_end(self, error: BaseException) -> None:
         if error is self.channel.failure:

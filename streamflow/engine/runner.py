@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,7 +31,7 @@ from typing import Any, TypeVar
 from streamflow.engine.conductor import hurry
 from streamflow.errors import UsageError
 
-__all__ = ["run"]
+__all__ = ["loop_factory", "run"]
 
 T = TypeVar("T")
 
@@ -48,20 +49,63 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         debug: asyncio's debug mode; `None` leaves it to `PYTHONASYNCIODEBUG`.
 
     Returns what `main` returns and raises what it raises. After SIGINT it raises `KeyboardInterrupt`, after SIGTERM
-    `SystemExit(143)`, once everything is closed. Raises `UsageError` inside a running loop (write `await main()` there)
-    and for anything that is not a coroutine.
+    `SystemExit(143)`, once everything is closed. In a notebook, where a loop runs already, it runs in a thread of its
+    own and the cell waits. Raises `UsageError` inside any other running loop (write `await main()` there) and for
+    anything that is not a coroutine.
     """
     _refuse_what_is_no_coroutine(main)
     if asyncio._get_running_loop() is not None:  # noqa: SLF001  # the documented way raises
+        if _is_notebook():
+            return _run_beside(main, debug=debug)
         main.close()
         raise UsageError("sf.run starts an event loop, and one is running here already; write `await main()` instead.")
+    return _run_here(main, debug=debug)
+
+
+def _run_here(main: Coroutine[Any, Any, T], *, debug: bool | None) -> T:
     signals = _Signals()
-    with signals.put_back(), asyncio.Runner(debug=debug, loop_factory=_loop_factory()) as runner:
+    with signals.put_back(), asyncio.Runner(debug=debug, loop_factory=loop_factory()) as runner:
         try:
             return runner.run(signals.guarding(main))
         except asyncio.CancelledError:
             signals.leave()
             raise
+
+
+def _is_notebook() -> bool:
+    """Whether the running loop is that of a notebook's kernel, which waits for each cell anyway."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def _run_beside(main: Coroutine[Any, Any, T], *, debug: bool | None) -> T:
+    """Run it in a thread with a loop of its own and wait; an interrupt of the cell cancels it and waits for its end."""
+    result: Future[T] = Future()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def watched() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        started.set_result((asyncio.get_running_loop(), task))
+        return await main
+
+    def work() -> None:
+        try:
+            result.set_result(_run_here(watched(), debug=debug))
+        except BaseException as error:  # noqa: BLE001  # it is raised in the cell
+            result.set_exception(error)
+
+    thread = threading.Thread(target=work, name="streamflow.run")
+    thread.start()
+    try:
+        return result.result()
+    except KeyboardInterrupt:
+        loop, task = started.result()
+        if not result.done():
+            loop.call_soon_threadsafe(task.cancel)
+        raise
+    finally:
+        thread.join()
 
 
 def _refuse_what_is_no_coroutine(main: object) -> None:
@@ -70,7 +114,8 @@ def _refuse_what_is_no_coroutine(main: object) -> None:
         raise UsageError(f"sf.run needs a coroutine, not {type(main).__name__}; write sf.run({called}).")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loop where it is installed; `None` stands for asyncio's own."""
     if find_spec("uvloop") is None:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop

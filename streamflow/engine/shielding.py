@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from streamflow.engine.telling import described
 from streamflow.errors import PipelineTimeout, StageDidNotStop, UsageError
 
 __all__ = ["finish", "until_done"]
@@ -94,7 +95,7 @@ def _outcome(task: asyncio.Task[R], late: Exception | None, cancelled: asyncio.C
         except BaseException as failure:
             if cancelled is None:
                 raise
-            cancelled.add_note(f"While being cancelled, {task.get_name()} failed: {type(failure).__name__}: {failure}")
+            cancelled.add_note(f"While being cancelled, {task.get_name()} failed: {described(failure)}")
             raise cancelled from failure
         if cancelled is not None:
             raise cancelled

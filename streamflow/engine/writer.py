@@ -58,23 +58,30 @@ class Writer(Generic[T]):
             return left
         return room if room > 0 else 0
 
-    async def _more(self) -> int:
+    async def _more(self, *held: T) -> int:
         """Look at the clock, give the other tasks a turn or wait for room; 0 means that nobody reads any more.
 
         While it waits the segment is *parked*: its generator stands at a `yield`, so it can be closed without a cancel.
+        `held` is the item in the writer's hand: where there is no room for it, it is kept in `unput` or counted.
         """
         channel, budget = self.channel, self._budget
-        while not channel._ended:
-            if budget.left <= 0 and budget.look():
-                await self._give_turn()
-            elif (room := channel.room()) > 0:
-                return room if room < budget.left else budget.left
-            else:
-                waiter = self._line_up()
-                try:
-                    await waiter
-                finally:
-                    self._step_out(waiter)
+        try:
+            while not channel._ended:
+                if budget.left <= 0 and budget.look():
+                    await self._give_turn()
+                elif (room := channel.room()) > 0:
+                    return room if room < budget.left else budget.left
+                else:
+                    waiter = self._line_up()
+                    try:
+                        await waiter
+                    finally:
+                        self._step_out(waiter)
+        except asyncio.CancelledError:
+            self.unput += held
+            raise
+        for _ in held:
+            channel.note_dropped()
         return 0
 
     def _line_up(self) -> asyncio.Future[None]:
@@ -108,36 +115,40 @@ class Writer(Generic[T]):
             self.input.wake()
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
-        """Put every item of an async iterator; return whether it came to its end (else the reader has gone)."""
-        queue, getters, weightless = self.channel._queue, self.channel._getters, self._weightless
+        """Put every item of an async iterator; return whether it came to its end (else the reader has gone).
+
+        Room is counted as used when it is granted, and what is left of it is taken back: nothing is counted per item.
+        """
+        channel = self.channel
+        queue, getters, weightless = channel._queue, channel._getters, self._weightless
         told: asyncio.Future[None] | None = None
         known: type[Any] | None = None
         left = 0
-        async for item in items:
-            if type(item) is not known:
-                if type(item) not in weightless and self._has_bytes(item):
+        channel._in_batch = True
+        try:
+            async for item in items:
+                if type(item) is not known and (known := type(item)) not in weightless and self._has_bytes(item):
+                    channel._entered -= left
                     known, left = None, 0
                     if not await self._put_weighed(item):
                         return False
                     continue
-                known = type(item)
-            if left <= 0:
-                try:
-                    left = self._ready() or await self._more()
-                except asyncio.CancelledError:
-                    self.unput.append(item)
-                    raise
-                if not left:
-                    self.channel.note_dropped()
-                    return False
-                self._budget.left -= left
-            queue.append(item)
-            left -= 1
-            if getters and (reader := getters[0]) is not told:
-                told = reader
-                if not reader.done():
-                    reader.set_result(None)
-        return True
+                if left <= 0:
+                    left = self._ready() or await self._more(item)
+                    if not left:
+                        return False
+                    self._budget.left -= left
+                    channel._entered += left
+                queue.append(item)
+                left -= 1
+                if getters and (reader := getters[0]) is not told:
+                    told = reader
+                    if not reader.done():
+                        reader.set_result(None)
+            return True
+        finally:
+            channel._entered -= left
+            channel._in_batch = False
 
     def drop(self) -> None:
         """Count what will never be put."""
@@ -163,18 +174,23 @@ class Writer(Generic[T]):
 
     def _fill(self, items: Iterator[T], room: int) -> bool:
         """Put up to `room` items; return whether the iterator is exhausted."""
-        queue, weightless = self.channel._queue, self._weightless
+        channel, queue, weightless = self.channel, self.channel._queue, self._weightless
         before = len(queue)
         if not weightless:  # nothing is known of these items yet: the first one tells whether they are weighed
             room = 1
-        queue.extend(islice(items, room))
-        added = len(queue) - before
+        channel._in_batch = True
+        try:
+            queue.extend(islice(items, room))
+        finally:
+            added = len(queue) - before
+            channel._entered += added
+            channel._in_batch = False
         self._budget.left -= added
         if added and not (type(queue[-1]) in weightless and type(queue[before]) in weightless):
             self._learn(added)
-            if self.channel.weighs:
+            if channel.weighs:
                 return False
-        getters = self.channel._getters
+        getters = channel._getters
         if added and getters and not getters[0].done():
             getters[0].set_result(None)
         return added < room
@@ -194,10 +210,15 @@ class Writer(Generic[T]):
         queue, weightless = self.channel._queue, self._weightless
         batch = deque(queue.pop() for _ in range(added))
         batch.reverse()
-        if any(type(item) not in weightless and self._has_bytes(item) for item in batch):
-            self._spilled = batch
-        else:
-            queue.extend(batch)
+        weighed = False
+        try:
+            weighed = any(type(item) not in weightless and self._has_bytes(item) for item in batch)
+        finally:  # asking an item for its size may fail
+            if weighed:
+                self._spilled = batch
+                self.channel._entered -= added
+            else:
+                queue.extend(batch)
 
     async def _pour_weighed(self, items: Iterator[T]) -> bool:
         if not await self._put_spilled():

@@ -32,7 +32,7 @@ def worst_case(plan: Plan) -> tuple[int, int]:
     hand of each task, and the buffers that places and codecs declare; a batch counts as its items. Not counted is what
     a user's own stage or sink keeps, nor a single item that is heavier than `max_bytes`.
     """
-    group, items = 1, 0
+    group, items = 1, plan.source.holds_items
     segments = segments_of(plan)
     for segment in segments:
         for stage in segment.stages:

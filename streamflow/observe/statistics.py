@@ -58,7 +58,11 @@ class RunStats:
 
     @property
     def balanced(self) -> bool:
-        """Whether the account of every channel balances: put = got + discarded + what is in it (promise P2)."""
+        """Whether the account of every channel balances: put = got + discarded + what is in it (promise P2).
+
+        What was put is counted where items go in: if one was lost, it does not balance. While a stage that is a
+        generator runs, the channel it writes balances anyway; that one is known when the stage has ended.
+        """
         return all(channel.put == channel.got + channel.discarded + channel.items for channel in self.channels)
 
     @property

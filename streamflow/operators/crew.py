@@ -1,15 +1,11 @@
-"""The crew behind `map(concurrency=n)`: n workers that live for the whole run, and the order of their results.
+"""The crew behind `map(concurrency=n)`: n workers that live for the whole run.
 
-What lives here: `Crew`. What must not: the operator and its words (concurrency.py).
+What lives here: `Crew`. What must not: the operator and its words (concurrency.py), the order of the results
+(turns.py), anything that not every concurrent map needs (ruled_crew.py).
 
 How it works. A task per item costs several times more than the call, so up to n worker tasks take item after item.
 Whoever emits the results, the stage's own generator, never waits for input; the workers never wait for each other:
 
-* *Numbers.* An item gets its number when it is taken. Its result is filed under that number (or, unordered, under the
-  number of results so far), and leaves when all smaller numbers have left. `_emitted` have left for good: the consumer
-  has come back for the next one.
-* *The window.* No item is taken unless fewer than 2n are taken and not emitted: at most n at work and as many done and
-  waiting for their turn (H49, H53).
 * *Input.* The reader's hand is shared: taking from it is one call of `next`. One worker at a time fetches the next
   hand.
 * *Rest.* A worker with nothing to take rests on a future. Who is about to wait for a call wakes or hires the next
@@ -22,140 +18,54 @@ Whoever emits the results, the stage's own generator, never waits for input; the
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
 from inspect import isawaitable
 from operator import length_hint
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from streamflow.engine.reader import Reader
 from streamflow.errors import StageCancelled
+from streamflow.operators.dismissing import dismiss
+from streamflow.operators.turns import NONE, Failed, Turns
 
-__all__ = ["NONE", "Crew"]
+__all__ = ["SLICE", "Crew", "stray"]
 
 A = TypeVar("A")
 
-NONE: Any = object()
-"""What `next_result` returns when no result may leave now; `None` is data."""
+SLICE = 0.0005
+"""Seconds that calls may keep the loop to themselves, as the engine's own budget."""
 
-_SLICE = 0.0005  # seconds, as the engine's own budget
 _SEVERAL = 2
 
 
-class _Failed:
-    """The error of a call and the number of its item (from 1), filed like a result."""
-
-    __slots__ = ("error", "number")
-
-    def __init__(self, error: BaseException, number: int) -> None:
-        self.error = error
-        self.number = number
-
-
-class Crew(Generic[A]):
+class Crew(Turns, Generic[A]):
     """The workers of one stage in one run."""
 
-    def __init__(self, fn: Callable[[A], Any], reader: Reader[A], size: int, *, ordered: bool) -> None:
-        """Prepare; the first worker is hired by `results_are_ready`."""
+    def __init__(
+        self, fn: Callable[..., Any], reader: Reader[A], size: int, *, ordered: bool, max_waiting: int | None = None
+    ) -> None:
+        """Prepare; `max_waiting` finished results may wait beside `size` calls at work, by default as many as those."""
+        super().__init__(size, size + (size if max_waiting is None else max_waiting), ordered=ordered)
         self._fn = fn
         self._reader = reader
-        self._size = size
-        self._window = 2 * size
-        self._ordered = ordered
-        self._workers: set[asyncio.Task[None]] = set()
-        self._resting: list[asyncio.Future[None]] = []
         self._hiring = True
         self._hand: Iterator[A] = iter(())
         self._fetching = False
-        self._taken = self._filed = self._leaving = self._emitted = 0
-        self._results: dict[int, Any] = {}
-        self._news: asyncio.Future[None] | None = None
-        self._seen = perf_counter()
-        self._ended = self._dismissed = False
-        self._failure: BaseException | None = None
+        self._dismissed = False
         self._late: list[BaseException] = []
 
-    # --- the emitting side ---------------------------------------------------------------------------------------
-
-    async def results_are_ready(self) -> bool:
-        """Wait until `next_result` has something; `False` when all have left. Then the input's failure is raised."""
-        if self._hiring and not self._workers:
-            self._hire()
-        while self._leaving not in self._results:
-            if self._ended and (self._leaving == self._taken or not self._workers):
-                self._raise_failure()
-                return False
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
-            self._seen = perf_counter()
-        return True
-
-    def next_result(self) -> Any:
-        """Return the next result that may leave now, or `NONE`. Raises the error of a call whose turn has come."""
-        if self._emitted != self._leaving:
-            self._emitted = self._leaving  # whoever asks again has passed the one before on
-            if self._resting and self._taken - self._emitted <= self._size:
-                self._wake()  # not before half the window is free, or each result would wake one worker for one item
-        result = self._results.pop(self._leaving, NONE)
-        if type(result) is _Failed:
-            self._failure = result.error
-            self._failure.add_note(f"it was the call for item {result.number}")
-            del result
-            self._raise_failure()
-        if result is not NONE:
-            self._leaving += 1
-        return result
-
-    def _raise_failure(self) -> None:
-        error, self._failure = self._failure, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # its traceback holds this frame: let the frame not hold the error
-
-    def _tell(self) -> None:
-        news, self._news = self._news, None
-        if news is not None and not news.done():
-            news.set_result(None)
+    def start(self) -> None:
+        """Hire the first worker; the others come when there is something to do for them."""
+        self._hire()
 
     async def dismiss(self) -> None:
-        """Cancel the calls in flight and wait until all have ended, whatever cancels the caller meanwhile.
-
-        What a call raises instead of being cancelled is raised, or told on the error that is under way. A further
-        cancellation is passed on to calls that have swallowed the first one, and raised in the end.
-        """
-        pending = sys.exception()
+        """Cancel the calls in flight and wait until all have ended, whatever cancels the caller meanwhile."""
         self._ended = self._dismissed = True
-        cancelled = await self._all_gone()
-        self._results.clear()
         try:
-            if cancelled is not None:
-                raise cancelled
-            for error in self._late:
-                if not isinstance(pending, Exception):
-                    raise error
-                pending.add_note(f"while it was being cancelled, another call failed: {type(error).__name__}: {error}")
+            await dismiss(self._workers, self._late)
         finally:
-            self._late.clear()
-            del pending, cancelled
-
-    async def _all_gone(self) -> asyncio.CancelledError | None:
-        cancelled: asyncio.CancelledError | None = None
-        with anyio.CancelScope(shield=True):
-            while self._workers:
-                for worker in self._workers:
-                    worker.cancel()
-                try:
-                    await asyncio.wait(self._workers)
-                except asyncio.CancelledError as error:
-                    cancelled = error.with_traceback(None)
-        return cancelled
-
-    # --- the workers ---------------------------------------------------------------------------------------------
+            self._results.clear()
 
     def _hire(self) -> None:
         worker = asyncio.create_task(self._work())
@@ -166,7 +76,7 @@ class Crew(Generic[A]):
     def _left(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
         if worker.cancelled() and not self._dismissed:
-            self._end(_stray("the reading of the input", None))
+            self._end(stray("the reading of the input", None))
         elif not worker.cancelled() and (error := worker.exception()) is not None:
             self._end(error)
         self._tell()
@@ -180,11 +90,6 @@ class Crew(Generic[A]):
                 self._wake()
             elif self._hiring:
                 self._hire()
-
-    def _wake(self) -> None:
-        rest = self._resting.pop()
-        if not rest.done():
-            rest.set_result(None)
 
     async def _work(self) -> None:
         await asyncio.sleep(0)  # an eager task must not run inside the one that hires it (H24)
@@ -206,7 +111,7 @@ class Crew(Generic[A]):
                 result = self._failed(error, number)
             self._file(number - 1, result)
             del result  # not held while waiting for the next item (H57)
-            if not waits and perf_counter() - self._seen > _SLICE:
+            if not waits and perf_counter() - self._seen > SLICE:
                 await asyncio.sleep(0)
                 self._seen = perf_counter()
 
@@ -223,12 +128,15 @@ class Crew(Generic[A]):
         if self._ended:
             return False
         if self._fetching or self._taken - self._emitted >= self._window:
-            rest: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._resting.append(rest)
-            await rest  # cancelled only when the whole crew is dismissed
+            await self._rest()
         else:
             await self._fetch()
         return True
+
+    async def _rest(self) -> None:
+        rest: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resting.append(rest)
+        await rest  # cancelled only when the whole crew is dismissed
 
     async def _fetch(self) -> None:
         self._fetching = True
@@ -245,13 +153,7 @@ class Crew(Generic[A]):
         finally:
             self._fetching = False
 
-    def _end(self, failure: BaseException | None) -> None:
-        """Nothing more is to be taken; after the last result comes this failure."""
-        if not self._ended:
-            self._ended, self._failure = True, failure
-        self._tell()
-
-    def _failed(self, error: BaseException, number: int) -> _Failed:
+    def _failed(self, error: BaseException, number: int) -> Failed:
         """Return the error of a call, to be filed; when it was cancelled on dismissal, let that through."""
         if self._dismissed:
             if isinstance(error, asyncio.CancelledError):
@@ -259,19 +161,12 @@ class Crew(Generic[A]):
             self._late.append(error)
         self._ended = True  # what comes after it will not be wanted
         if isinstance(error, asyncio.CancelledError):
-            error = _stray("a call of map()", error)
-        return _Failed(error, number)
-
-    def _file(self, number: int, result: Any) -> None:
-        if not self._ordered:
-            number = self._filed
-            self._filed += 1
-        self._results[number] = result
-        if number == self._leaving:
-            self._tell()
+            error = stray("a call of map()", error)
+        return Failed(error, number)
 
 
-def _stray(what: str, error: BaseException | None) -> StageCancelled:
-    stray = StageCancelled(f"{what} ended in a CancelledError although nobody cancelled it")
-    stray.__cause__ = error
-    return stray
+def stray(what: str, error: BaseException | None) -> StageCancelled:
+    """Return the error that a cancellation is which nobody asked for."""
+    cancelled = StageCancelled(f"{what} ended in a CancelledError although nobody cancelled it")
+    cancelled.__cause__ = error
+    return cancelled

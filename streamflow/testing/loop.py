@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import random
 import selectors
 import threading
@@ -27,6 +28,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import Context
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from streamflow.testing.stacks import describe_all, frames
@@ -35,6 +37,7 @@ __all__ = ["BusyLoopError", "DeadlockError", "StepLoop"]
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
+_STARTS_AT = datetime(2025, 1, 1, tzinfo=UTC)
 _SELF_PIPE = 1  # the loop's own wake-up pipe is always registered
 _ANYIO_THREAD_CALL = "run_sync_in_worker_thread"  # the coroutine that waits for one of anyio's worker threads
 
@@ -55,7 +58,8 @@ class StepLoop(asyncio.SelectorEventLoop):
             runner.run(main())                     # asyncio.sleep(600) takes no real time
         asyncio.Runner(loop_factory=functools.partial(StepLoop, seed=7))
 
-    `loop.time()` starts at 0.0 seconds and moves only by jumps; `time.monotonic()` and `time.time()` stay real.
+    `loop.time()` starts at 0.0 seconds and moves only by jumps; `loop.wall_clock()` goes with it. `time.monotonic()`,
+    `time.time()` and `datetime.now()` stay real.
     Raises `DeadlockError` or `BusyLoopError` out of `run_until_complete()`, where asyncio's loops would hang.
 
     Args:
@@ -63,6 +67,7 @@ class StepLoop(asyncio.SelectorEventLoop):
         max_steps: steps at one moment of virtual time, with nothing from outside, that count as a busy loop.
         patience: real seconds to wait for a worker thread before going on without it.
         io_patience: real seconds to wait for sockets and pipes before the clock jumps.
+        starts_at: what the wall clock shows at first, with a timezone.
     """
 
     if TYPE_CHECKING:  # what the base class has and typeshed does not say
@@ -76,7 +81,13 @@ class StepLoop(asyncio.SelectorEventLoop):
         def _process_events(self, events: list[tuple[selectors.SelectorKey, int]]) -> None: ...
 
     def __init__(
-        self, *, seed: int | None = None, max_steps: int = 200_000, patience: float = 5.0, io_patience: float = 0.5
+        self,
+        *,
+        seed: int | None = None,
+        max_steps: int = 200_000,
+        patience: float = 5.0,
+        io_patience: float = 0.5,
+        starts_at: datetime = _STARTS_AT,
     ) -> None:
         self.steps = 0
         self._now = 0.0
@@ -90,11 +101,26 @@ class StepLoop(asyncio.SelectorEventLoop):
         self._counter = itertools.count()
         self._order: dict[int, int] = {}
         self._foreign_threads = threading.active_count()
+        self.set_wall_clock(starts_at)
         super().__init__()
 
     def time(self) -> float:
         """Return the virtual time in seconds since the loop was made."""
         return self._now
+
+    def wall_clock(self) -> datetime:
+        """Return the virtual date and time in UTC: what a source such as `sf.cron` goes by on this loop."""
+        return self._epoch + timedelta(seconds=self._now)
+
+    def set_wall_clock(self, moment: datetime) -> None:
+        """Set the virtual date and time; from here on it moves with `time()`.
+
+        Example: `loop.set_wall_clock(datetime(2025, 3, 30, 1, 59, tzinfo=ZoneInfo("Europe/Berlin")))`. Raises
+        `ValueError` for a moment without a timezone.
+        """
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment!r} has no timezone, so it is no moment. Write datetime(..., tzinfo=UTC).")
+        self._epoch = moment.astimezone(UTC) - timedelta(seconds=self._now)
 
     def call_after_step(self, step: int, callback: Callable[[], object]) -> None:
         """Call `callback()` between two steps, as soon as `loop.steps` is `step`; outside any task.
@@ -201,7 +227,8 @@ class StepLoop(asyncio.SelectorEventLoop):
             self._pop_timer()
 
     def _move_due_timers(self) -> None:
-        end = self._now + self._clock_resolution
+        # After some months the clock's resolution is less than what a float can tell apart.
+        end = max(self._now + self._clock_resolution, math.nextafter(self._now, math.inf))
         due: list[tuple[float, int, asyncio.TimerHandle]] = []
         while self._scheduled and self._scheduled[0].when() < end:
             due.append(self._pop_timer())

@@ -8,8 +8,9 @@ import itertools
 import pytest
 
 import streamflow as sf
-from streamflow.engine.feeding import reading
+from streamflow.engine.feeding import Costs, Feeder, costs_of, reading
 from streamflow.engine.reader import Reader
+from streamflow.stages import MAX_BYTES
 from streamflow.testing import KINDS, TrackedSource, cancel_everywhere
 
 
@@ -77,7 +78,7 @@ async def test_leaving_with_an_error_closes_the_iterable_and_keeps_that_error():
         async with reading(source()) as reader:
             await reader.get()
             raise ValueError("the first")
-    assert "while reading was being closed because of it: OSError: closing" in caught.value.__notes__
+    assert "while reading of source was being closed because of it: OSError: closing" in caught.value.__notes__
 
     with pytest.raises(OSError, match="closing"):
         async with reading(source()) as reader:
@@ -98,6 +99,59 @@ async def test_a_stream_can_be_read():
     async with reading(sf.stream(rows).map(str)) as reader:
         assert await reader.get() == "0"
     assert closed == ["rows"]
+
+
+async def test_what_fails_in_closing_is_not_lost_to_a_stop():
+    """As if nested: a generator that is closed early or cancelled ends with what its source raises then."""
+
+    async def source():
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("closing")
+
+    async def stage(items):
+        async with reading(source()) as reader:
+            while True:
+                yield await reader.get()
+
+    for taken in (1, 2):
+        items = stage(None)
+        assert await anext(items) == 1
+        waiting = asyncio.create_task(anext(items)) if taken == 2 else None
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match="closing"):
+            if waiting is not None:
+                waiting.cancel()
+                await waiting
+            await items.aclose()
+
+
+async def test_a_feeder_can_be_stopped_before_it_is_left():
+    source = TrackedSource(itertools.count())
+
+    async with Feeder(source) as feeder:
+        assert await feeder.reader.get() == 0
+        feeder.stop()
+        feeder.stop()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert source.closed == 1
+    source.verify()
+
+
+def test_what_a_further_source_costs():
+    numbers, task = [1], TrackedSource([1])
+    sources = [numbers, task, sf.stream(task).map(str), sf.stream(task).buffer(5), sf.Channel(3)]
+
+    assert costs_of([numbers]) == Costs(0, 0, 0)
+    assert costs_of([task, sf.Channel(3)]) == Costs(16 + 16, 2 * MAX_BYTES, 0)
+    assert costs_of([sf.stream(task).map(str)]) == Costs(2 * (2 * 64 + 1) + 1, 2 * MAX_BYTES, 0)
+    assert costs_of(sources, on_demand=False).items == max(
+        costs_of([source], on_demand=False).items for source in sources
+    )
+    assert costs_of([]) == Costs()
 
 
 class Reading:

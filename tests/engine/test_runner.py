@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 
 import pytest
 
@@ -387,3 +388,72 @@ def test_as_process_one_of_a_container_sigterm_is_heard(child, loop):
 
     assert said == ["ready", "sink closed", "source closing", "source closed"]
     assert code == 143
+
+
+# --- in a notebook ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """Make this process look like a notebook's kernel, which runs its cells while its own loop runs."""
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    return shell
+
+
+async def test_in_a_notebook_it_runs_beside_the_loop_that_runs(kernel):
+    async def main():
+        return threading.current_thread().name, await sf.stream(range(5)).count()
+
+    assert sf.run(main()) == ("streamflow.run", 5)
+
+
+async def test_in_a_notebook_it_raises_what_main_raises(kernel):
+    async def main():
+        raise KeyError("cell")
+
+    with pytest.raises(KeyError, match="cell"):
+        sf.run(main())
+
+
+async def test_an_interrupted_cell_cancels_main_and_waits_for_its_cleanup(kernel, monkeypatch):
+    log = []
+    running = threading.Event()
+
+    async def main():
+        try:
+            running.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            log.append("closed")
+
+    def interrupted(_future, timeout=None):
+        running.wait(10)
+        raise KeyboardInterrupt
+
+    real = sf.engine.runner.Future
+    waits = iter([interrupted])
+
+    class Interrupted(real):
+        """What the cell waits for: the first wait is interrupted, as by the kernel's SIGINT."""
+
+        def result(self, timeout=None):
+            wait = next(waits, None) if threading.current_thread() is threading.main_thread() else None
+            return wait(self, timeout) if wait else super().result(timeout)
+
+    monkeypatch.setattr(sf.engine.runner, "Future", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sf.run(main())
+    assert log == ["closed"]
+
+
+async def test_in_ipython_without_a_kernel_a_running_loop_is_refused(kernel):
+    """A terminal's IPython has a shell and no kernel; whoever has a loop there has made it on purpose."""
+    del kernel.kernel
+
+    async def main():
+        """Never started."""
+
+    with pytest.raises(sf.UsageError, match="await main"):
+        sf.run(main())

@@ -240,6 +240,28 @@ def test_a_cancellation_wins_over_a_passed_deadline(run):
     assert isinstance(cause, PipelineTimeout)
 
 
+def test_a_cancellation_wins_over_a_failure_whose_text_cannot_be_made(run):
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    async def mute():
+        await turns(3)
+        raise Mute
+
+    async def main():
+        task = asyncio.create_task(finish(mute()), name="main")
+        await turns(2)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        run(main())
+    cancelled = caught.value if caught.value.__cause__ is not None else caught.value.__context__
+    assert isinstance(cancelled.__cause__, Mute)
+    assert any(note.endswith("failed: Mute") for note in cancelled.__notes__)
+
+
 def test_the_work_sees_the_callers_context_and_cannot_change_it(run):
     word = contextvars.ContextVar("word")
 

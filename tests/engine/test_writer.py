@@ -236,6 +236,83 @@ async def test_a_chain_tells_the_channel_it_reads_that_its_hand_became_lighter_b
         assert await writing is False
 
 
+# --- the account ----------------------------------------------------------------------------------------------------
+
+
+def balances(writer: Writer[Any]) -> bool:
+    stats = writer.channel.stats()
+    return stats.put == stats.got + stats.discarded + stats.items
+
+
+MIXED = [1, "two", b"three", 4, None, b"six"]
+
+
+@both_ways
+@pytest.mark.parametrize("items", [[0] * 6, [b"x"] * 6, MIXED], ids=["counted", "weighed", "weighed later"])
+async def test_the_account_does_not_balance_when_an_item_was_lost(way, items):
+    """P2: what was put is counted by who puts it, not told from where it is now."""
+    async with ends() as (_, writer):
+        assert await put_all(way, writer, items) is True
+        assert balances(writer)
+        writer.channel._queue.pop()
+        assert not balances(writer)
+        assert writer.channel.stats().put == 6
+
+
+@both_ways
+async def test_the_account_balances_when_the_source_fails_in_the_middle_of_a_batch(way):
+    """P2"""
+
+    def failing() -> Iterator[int]:
+        yield from range(5)
+        raise Boom
+
+    async with ends() as (_, writer):
+        writer._weightless.add(int)
+        writer._budget.size = writer._budget.left = 512
+        with pytest.raises(Boom):
+            await put_all(way, writer, failing())
+        stats = writer.channel.stats()
+        assert (stats.put, stats.items) == (5, 5)
+
+
+@both_ways
+async def test_the_account_balances_in_the_middle_of_a_batch(way):
+    """P9: the numbers of a run may be read while it goes on."""
+    seen = []
+    async with ends() as (_, writer):
+
+        def looking() -> Iterator[int]:
+            for number in range(5):
+                yield number
+                assert balances(writer)
+                seen.append(writer.channel.stats().put)
+
+        writer._weightless.add(int)
+        writer._budget.size = writer._budget.left = 512
+        assert await put_all(way, writer, looking()) is True
+    assert seen == [1, 2, 3, 4, 5]
+
+
+async def test_a_batch_with_an_item_whose_size_cannot_be_told_is_not_lost():
+    """P2, P3: it came out of the chain before the error."""
+
+    class Odd:
+        @property
+        def nbytes(self) -> int:
+            raise Boom
+
+    async with ends() as (reader, writer):
+        writer._weightless.add(int)
+        writer._budget.size = writer._budget.left = 512
+        odd = Odd()
+        with pytest.raises(Boom):
+            writer.put_now(iter([1, odd, 3, odd]))
+        assert balances(writer)
+        reader.channel.close()
+        assert [item async for item in reader] == [1, odd, 3, odd]
+
+
 # --- items with a size in bytes -------------------------------------------------------------------------------------
 
 

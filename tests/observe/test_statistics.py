@@ -138,6 +138,29 @@ async def test_the_account_balances_however_a_run_ends(ending: str, maxsize: int
         assert channel.peak <= channel.maxsize == maxsize
 
 
+@pytest.mark.parametrize("fused", [False, True], ids=["a generator writes", "a chain writes"])
+async def test_the_account_does_not_balance_when_an_item_was_lost(fused: bool) -> None:
+    """L4: or it would say nothing."""
+
+    async def losing(items: AsyncIterable[int]) -> list[int]:
+        got = []
+        async for item in items:
+            got.append(item)
+            await asyncio.sleep(0)
+            queue = job._run.channels[-1]._queue
+            if queue and not lost:
+                lost.append(queue.pop())
+        return got
+
+    lost: list[int] = []
+    flow = sf.stream(range(1000)).through(same)
+    job: Any = (flow.map(str) if fused else flow).to(losing)
+    got = await job.run()
+
+    assert (len(got), len(lost)) == (999, 1)
+    assert not job.report.stats.balanced
+
+
 @given(st.integers(0, 60), st.integers(0, 90))
 def test_the_account_balances_when_a_run_is_cancelled(count: int, steps: int) -> None:
     """L4."""

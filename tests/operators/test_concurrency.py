@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import streamflow as sf
-from streamflow.operators import crew
+from streamflow.operators import crew, turns
 from streamflow.testing import Gate, Outcome, SlowSink, Trace, TrackedSource, cancel_everywhere
 
 both_orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
@@ -210,7 +210,8 @@ async def test_instant_calls_do_not_keep_the_loop_to_themselves(monkeypatch: pyt
             await asyncio.sleep(0)
         calls_at_tick.append(calls)
 
-    monkeypatch.setattr(crew, "perf_counter", lambda: now)
+    for module in (crew, turns):
+        monkeypatch.setattr(module, "perf_counter", lambda: now)
     ticking = asyncio.create_task(tick())
     await sf.stream(range(200)).map(slow, concurrency=100).run()
     await ticking

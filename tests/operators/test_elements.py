@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import operator
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import streamflow as sf
+from streamflow.operators.elements import cast, enumerate, filter_map, flatten, starmap  # noqa: A004
 from streamflow.testing import SlowSink, Trace, TrackedSource
 
 
@@ -93,6 +95,11 @@ async def test_tap_takes_every_kind_of_callable_and_drops_what_it_returns(fn: Ca
     assert await sf.stream(range(3)).tap(fn).collect() == [0, 1, 2]
 
 
+@kinds
+async def test_filter_map_takes_every_kind_of_callable(fn: Callable[[int], Any]) -> None:
+    assert await sf.stream([-1, 0, 5]).through(filter_map(fn)).collect() == [0, 1, 6]
+
+
 def twice(number: int) -> list[int]:
     return [number, number]
 
@@ -164,12 +171,22 @@ async def test_a_coroutine_found_out_under_a_stage_that_has_enough_is_closed() -
     assert await sf.pipeline(range(3), sf.map(lambda n: add_one_later(n)), sf.take(1), sf.collect()) == [1]  # noqa: PLW0108
 
 
-@pytest.mark.parametrize("operator", [sf.map, sf.filter, sf.flat_map, sf.tap])
+NAMED: dict[str, Callable[[Any], Any]] = {
+    "map": sf.map,
+    "filter": sf.filter,
+    "filter_map": filter_map,
+    "flat_map": sf.flat_map,
+    "starmap": starmap,
+    "tap": sf.tap,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("thing", [None, 3, "strip", [len]])
-def test_what_cannot_be_called_is_refused_by_name(operator: Callable[[Any], Any], thing: object) -> None:
+def test_what_cannot_be_called_is_refused_by_name(name: str, thing: object) -> None:
     """P10."""
-    with pytest.raises(sf.UsageError, match=f"^{operator.__name__} needs a function to call for each item, not"):
-        operator(thing)
+    with pytest.raises(sf.UsageError, match=f"^{name} needs a function to call for each item, not"):
+        NAMED[name](thing)
 
 
 # --- falsy items and results -------------------------------------------------------------------------------------
@@ -357,66 +374,6 @@ async def test_flat_map_over_what_is_no_iterable_is_the_users_error() -> None:
 # --- early stop --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
-async def test_take_closes_the_stages_above_and_is_success(n: int) -> None:
-    """C3."""
-    source = TrackedSource(itertools.count(), delay=0)
-
-    assert await sf.stream(source).map(add_one_later).take(n).collect() == list(range(1, n + 1))
-    source.verify()
-
-
-@pytest.mark.virtual_time
-@pytest.mark.parametrize("later", [False, True])
-async def test_take_does_not_wait_for_one_item_more(later: bool) -> None:
-    """C10: the loop would report a deadlock."""
-
-    async def three_and_then_nothing() -> AsyncIterator[int]:
-        for number in range(3):
-            yield number
-        await asyncio.Event().wait()
-
-    stage = sf.map(add_one_later) if later else sf.map(add_one)
-
-    assert await sf.pipeline(three_and_then_nothing(), stage, sf.take(3), sf.collect()) == [1, 2, 3]
-
-
-@pytest.mark.parametrize("by_hand", [False, True], ids=["pipeline", "by hand"])
-async def test_take_of_nothing_pulls_nothing(by_hand: bool) -> None:
-    """C10."""
-    pulled: list[int] = []
-    source = map(pulled.append, range(3))
-
-    if by_hand:
-        assert [item async for item in sf.take(0)(TrackedSource(source))] == []
-    else:
-        assert await sf.stream(source).take(0).collect() == []
-
-    assert pulled == []
-
-
-@pytest.mark.virtual_time
-async def test_take_of_nothing_does_not_wait_for_a_source_that_never_gives() -> None:
-    """C10, X16."""
-
-    async def silent() -> AsyncIterator[int]:
-        await asyncio.Event().wait()
-        yield 0
-
-    assert await sf.stream(silent()).take(0).collect() == []
-
-
-async def test_take_of_more_than_there_is_gives_what_there_is() -> None:
-    assert await sf.stream(range(3)).take(10).collect() == [0, 1, 2]
-
-
-@pytest.mark.parametrize("n", [-1, 1.0, True, False, None, "3", float("nan")])
-def test_take_refuses_what_is_no_number_of_items(n: Any) -> None:
-    """F14."""
-    with pytest.raises(sf.UsageError, match=r"take\(n\)"):
-        sf.take(n)
-
-
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, None, float("inf")])
 def test_buffer_refuses_what_is_no_capacity(n: Any) -> None:
     """F14."""
@@ -456,6 +413,168 @@ async def test_flat_map_reads_inner_iterables_lazily() -> None:
 
     assert await sf.stream([0]).flat_map(inner).take(3).collect() == [0, 1, 2]
     assert pulled == [0, 1, 2]
+
+
+# --- starmap -----------------------------------------------------------------------------------------------------
+
+
+def add(first: int, second: int) -> int:
+    return first + second
+
+
+async def add_later(first: int, second: int) -> int:
+    await asyncio.sleep(0)
+    return first + second
+
+
+ADDERS: dict[str, Callable[[int, int], Any]] = {
+    "function": add,
+    "coroutine function": add_later,
+    "builtin": operator.add,
+    "lambda that returns a coroutine": lambda first, second: add_later(first, second),  # noqa: PLW0108
+}
+
+
+@pytest.mark.parametrize("fn", ADDERS.values(), ids=ADDERS.keys())
+@pytest.mark.parametrize("source", [[(1, 2), [3, 4]], TrackedSource([(1, 2), [3, 4]])], ids=["sync", "async"])
+async def test_starmap_takes_every_kind_of_callable_and_of_item(fn: Callable[[int, int], Any], source: Any) -> None:
+    assert await sf.stream(source).through(starmap(fn)).collect() == [3, 7]
+
+
+async def test_two_starmaps_of_one_function_are_told_apart_in_an_error() -> None:
+    """P4: the second one is called through a function of its own."""
+
+    def swap(first: int, second: int) -> tuple[int, int]:
+        if first == 3:
+            raise Broken
+        return second, first
+
+    with pytest.raises(Broken) as caught:
+        await sf.pipeline([(1, 2), (2, 3)], starmap(swap), starmap(swap), sf.collect())
+
+    assert "in stage 3 of 4 of pipeline: 'starmap', at item 2" in "\n".join(caught.value.__notes__)
+
+
+async def test_starmap_of_the_wrong_number_of_members_is_the_functions_error() -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        await sf.stream([(1, 2), (3,)]).through(starmap(add)).run()
+
+
+# --- filter_map --------------------------------------------------------------------------------------------------
+
+
+async def test_filter_map_drops_none_and_nothing_else() -> None:
+    """E7, and P2: what is dropped is counted."""
+    job = sf.stream([1, None, 0, "", False, None]).through(filter_map(lambda item: item)).to(sf.collect())
+
+    assert await job.run() == [1, 0, "", False]
+    stats = job.report.stats.stages[1]
+    assert (stats.items_in, stats.items_out, stats.dropped) == (6, 4, 2)
+
+
+# --- flatten -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, iter, sf.stream, TrackedSource])
+async def test_flatten_takes_iterables_and_async_iterables(kind: Callable[[Any], Any]) -> None:
+    assert await sf.stream([kind([0, 1]), kind([]), kind([2])]).through(flatten()).collect() == [0, 1, 2]
+
+
+async def test_flatten_undoes_batched() -> None:
+    assert await sf.stream(range(7)).batched(3).through(flatten()).collect() == list(range(7))
+
+
+async def test_flatten_closes_the_inner_source_that_is_open() -> None:
+    """C3."""
+    inner = TrackedSource(itertools.count(), delay=0)
+
+    assert await sf.stream([inner, inner]).through(flatten()).take(3).collect() == [0, 1, 2]
+    inner.verify()
+    assert inner.opened == 1
+
+
+async def test_flatten_says_which_item_is_no_iterable() -> None:
+    """P4, P10."""
+    with pytest.raises(TypeError, match="items that are iterables, and this one is of type int") as caught:
+        await sf.pipeline([[1], 2], sf.map(lambda item: item), flatten(), sf.collect())
+
+    assert "in stage 3 of 4 of pipeline: 'flatten', at item 2" in "\n".join(caught.value.__notes__)
+
+
+async def test_flatten_of_both_kinds_is_an_error_that_says_what_to_write() -> None:
+    """P10."""
+    with pytest.raises(TypeError, match=r"a plain iterable came first.*sf\.flat_map"):
+        await sf.stream([[1], TrackedSource([2])]).through(flatten()).run()
+
+
+async def test_flatten_takes_an_iterable_after_an_async_one() -> None:
+    assert await sf.stream([TrackedSource([2]), [1]]).through(flatten()).collect() == [2, 1]
+
+
+# --- tap ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_tap_that_turns_out_asynchronous_later_is_an_error() -> None:
+    """P10: nobody would await it, and nobody would see."""
+
+    def send(number: int) -> Any:
+        return add_one_later(number) if number == 3 else None
+
+    with pytest.raises(sf.UsageError, match="a coroutine for a later one"):
+        await sf.stream(range(9)).tap(send).run()
+
+
+# --- enumerate ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [0, 1, -3, 10**30])
+async def test_enumerate_goes_on_over_every_stretch_of_input(start: int) -> None:
+    numbered = await sf.stream(range(3000)).through(enumerate(start)).collect()
+
+    assert numbered == list(zip(itertools.count(start), range(3000)))
+
+
+async def test_enumerate_numbers_what_a_filter_lets_pass() -> None:
+    flow = sf.stream(range(3000)).filter(lambda n: n % 7 == 0).through(enumerate())
+
+    assert await flow.collect() == list(zip(itertools.count(), range(0, 3000, 7)))
+
+
+@pytest.mark.parametrize("start", [1.0, "1", None, True])
+def test_enumerate_refuses_what_is_no_number(start: Any) -> None:
+    with pytest.raises(sf.UsageError, match=r"enumerate\(start\) must be a whole number"):
+        enumerate(start)
+
+
+# --- cast --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [[1, 2, "3"], TrackedSource([1, 2, "3"])], ids=["sync", "async"])
+async def test_cast_says_which_item_is_of_which_wrong_type(source: Any) -> None:
+    """P4, and the items before it have passed (P3)."""
+    got: list[int] = []
+
+    with pytest.raises(TypeError, match=r"^cast\(int\): item 3 is of type str, not int\.") as caught:
+        await sf.pipeline(source, cast(object), cast(int), sf.for_each(got.append))
+
+    assert got == [1, 2]
+    assert "in stage 3 of 4 of pipeline: 'cast(int)', at item 3" in "\n".join(caught.value.__notes__)
+
+
+async def test_cast_counts_over_stretches() -> None:
+    with pytest.raises(TypeError, match="item 2001 "):
+        await sf.stream([*range(2000), None]).through(cast(int)).run()
+
+
+async def test_cast_takes_a_union() -> None:
+    assert await sf.stream([1, None]).through(cast(int | None)).collect() == [1, None]
+
+
+@pytest.mark.parametrize("type_", [None, list[int], "int", 3])
+def test_cast_refuses_what_cannot_be_checked(type_: Any) -> None:
+    """P10."""
+    with pytest.raises(sf.UsageError, match=r"cast\(type_\) needs a class"):
+        cast(type_)
 
 
 # --- counts ------------------------------------------------------------------------------------------------------

@@ -253,3 +253,64 @@ def test_for_each_cancelled_at_any_step_leaves_no_call_running(concurrency: int)
         assert outcome.ended != "returned" or outcome.value == 5
 
     assert cancel_everywhere(lambda: _Run(concurrency), check, stride=2) > 30
+
+
+# --- the other sinks that keep items -----------------------------------------------------------------------------
+
+
+async def test_collect_with_a_limit_guards_the_memory() -> None:
+    source = TrackedSource(itertools.count())
+
+    with pytest.raises(sf.LimitExceeded, match=r"sf\.take\(100\)"):
+        await sf.pipeline(source, sf.collect(limit=100))
+    assert source.closed == source.opened == 1
+    assert await sf.stream(range(100)).collect(100) == list(range(100))
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, True, "3"])
+def test_a_limit_that_cannot_mean_anything_is_refused(limit: Any) -> None:
+    """F14."""
+    with pytest.raises(sf.UsageError, match="limit"):
+        sf.collect(limit)
+
+
+async def test_a_key_that_comes_again_is_no_silent_loss() -> None:
+    rows = [("a", 1), ("b", 2), ("a", 3)]
+
+    with pytest.raises(sf.UsageError, match="'a' a second time, with item 3"):
+        await sf.stream(rows).to_dict()
+    assert await sf.stream(rows).to_dict(duplicates="first") == {"a": 1, "b": 2}
+    assert await sf.stream(rows).to_dict(duplicates="last") == {"a": 3, "b": 2}
+
+
+async def test_keys_and_values_of_a_dict_come_from_functions() -> None:
+    assert await sf.stream(["a", "bb"]).to_dict(len) == {1: "a", 2: "bb"}
+    assert await sf.stream(["a", "bb"]).to_dict(len, str.upper) == {1: "A", 2: "BB"}
+
+
+def test_a_value_without_a_key_is_refused() -> None:
+    with pytest.raises(sf.UsageError, match="needs key="):
+        sf.to_dict(None, str)
+    with pytest.raises(sf.UsageError, match='"first" or "last"'):
+        sf.to_dict(duplicates="newest")  # type: ignore[arg-type]  # what is tested
+
+
+async def test_single_wants_exactly_one() -> None:
+    assert await sf.stream([None]).single() is None
+    assert await sf.stream([]).single(None) is None
+    with pytest.raises(sf.UsageError, match="without items"):
+        await sf.stream([]).single()
+
+
+async def test_single_stops_at_the_second_item() -> None:
+    source = TrackedSource(itertools.count())
+
+    with pytest.raises(sf.UsageError, match="more than one"):
+        await sf.pipeline(source, sf.single(), maxsize=1)
+    assert source.opened == source.closed == 1
+    assert source.taken <= 4
+
+
+async def test_last_of_nothing_says_what_to_write() -> None:
+    with pytest.raises(sf.UsageError, match=r"last\(default=\.\.\.\)"):
+        await sf.stream([]).last()

@@ -1,0 +1,42 @@
+"""The methods of `operators/fanning.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from streamflow.methods.spelling import Methods, spelled
+from streamflow.operators import fanning
+from streamflow.operators.fan import Overflow
+from streamflow.stages import MAXSIZE
+
+if TYPE_CHECKING:
+    from streamflow.streams import Stream
+
+__all__ = ["Fanning"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Fanning(Methods[T_co]):
+    """Methods that give every item to several."""
+
+    __slots__ = ()
+
+    @spelled(fanning.tap_to)
+    def tap_to(
+        self,
+        sink: Callable[[AsyncIterable[T_co]], Awaitable[Any]] | Sequence[Any],
+        *,
+        maxsize: int = MAXSIZE,
+        overflow: Overflow = "drop_newest",
+        errors: Literal["raise"] | Callable[[Exception], object] = "raise",
+    ) -> Stream[T_co]:
+        """Pass items on unchanged and give each to a side sink as well; see `sf.tap_to`."""
+        return self.through(fanning.tap_to(sink, maxsize=maxsize, overflow=overflow, errors=errors))
+
+    @spelled(fanning.tee)
+    def tee(self, n: int = 2, *, maxsize: int = MAXSIZE, overflow: Overflow = "block") -> tuple[Stream[T_co], ...]:
+        """Make `n` sources of one: each gives every item, and the source is read once; see `sf.tee`."""
+        ways = fanning.tee(cast("Stream[T_co]", self), n, maxsize=maxsize, overflow=overflow)
+        return tuple(map(self._stream_of, ways))

@@ -1,0 +1,44 @@
+"""What runs in a worker process of `map(processes=n)`.
+
+What lives here: the two functions that the pool calls there. What must not: anything of the parent's side (workers.py).
+
+Items and results travel as bytes that are pickled and unpickled here, not by the pool: what fails in that is then the
+error of one call. In the pool's own hands an exception that cannot be unpickled ends the whole pool (H99).
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from typing import Any
+
+from streamflow.errors import StageError
+
+__all__ = ["call_pickled", "prepare"]
+
+_here: dict[str, Any] = {}
+
+
+def prepare(fn: bytes) -> None:
+    """Start of a process: remember the function, still pickled, so that a failing import is a failing call."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends us
+    _here["pickled"] = fn
+
+
+def call_pickled(data: bytes) -> bytes:
+    """Call the function with a pickled item and return the pickled result."""
+    try:
+        if "fn" not in _here:
+            _here["fn"] = pickle.loads(_here["pickled"])  # noqa: S301  # from the parent, over its own pipe
+        return pickle.dumps(_here["fn"](pickle.loads(data)))  # noqa: S301
+    except Exception as error:
+        if _survives(error):
+            raise
+        raise StageError(f"{type(error).__name__}: {error} (the exception itself cannot be pickled)") from error
+
+
+def _survives(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # our own, just made
+    except Exception:  # noqa: BLE001  # whatever its own `__reduce__` or `__init__` raises
+        return False
