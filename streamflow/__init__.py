@@ -26,11 +26,12 @@ from streamflow.errors import (
     UsageError,
 )
 from streamflow.formats import csv, gzip, text
+from streamflow.machinery.adaptive import Adaptive
+from streamflow.machinery.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 from streamflow.makers import sink, source, stage
 from streamflow.observe.report import Report
 from streamflow.observe.statistics import RunStats, StageStats
 from streamflow.operators.accumulating import map_state, pairwise, scan, sliding
-from streamflow.operators.adaptive import Adaptive
 from streamflow.operators.aggregates import all, any, max, min, sum  # noqa: A004  # the standard words
 from streamflow.operators.balancing import balance, balance_to
 from streamflow.operators.batching import batch_waiting, batched, rechunk, unbatch
@@ -49,7 +50,6 @@ from streamflow.operators.latest import switch_map, with_latest_from
 from streamflow.operators.ordering import merge_sorted
 from streamflow.operators.outlets import into
 from streamflow.operators.pacing import delay, spaced, throttle
-from streamflow.operators.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 from streamflow.operators.polling import poll
 from streamflow.operators.pushing import Push, push
 from streamflow.operators.queues import from_queue, from_reader

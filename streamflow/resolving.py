@@ -38,8 +38,12 @@ def resolve_source(thing: object) -> Source[Any]:
         )
     if isinstance(thing, asyncio.Queue) and not isinstance(thing, AsyncIterable):
         raise UsageError(
-            "An asyncio.Queue has no end, so it cannot be iterated. Write sf.from_queue(queue), with until=item for the "
-            "item that means the end; or use sf.Channel, which has an end."
+            "An asyncio.Queue has no end, so it cannot be iterated. Write sf.from_queue(queue), with until=item for "
+            "the item that means the end; or use sf.Channel, which has an end."
+        )
+    if isinstance(thing, asyncio.Future):
+        raise UsageError(
+            f"The source is a {type(thing).__name__}, which gives one value. Write [await it] for one item."
         )
     maker = getattr(thing, "__streamflow_maker__", None)
     made = _made_without_arguments(maker) if maker is not None else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import streamflow as sf
-from streamflow.operators.policies import Backoff, ErrorPolicy
+from streamflow.machinery.policies import Backoff, ErrorPolicy
 from streamflow.operators.sinks import MISSING
 from streamflow.stages import Combination, Sink, Stage
 from tests.docstrings import OPERATORS, contract, example, sentence
@@ -57,7 +57,7 @@ FAMILIES = [
     ),
     Family(
         "Groups",
-        "group_adjacent split_when group_by",
+        "group_adjacent split_when split_after group_by",
         "Items that belong together by what they are. Groups are held in memory or run side by side, so they have "
         "limits.",
     ),
@@ -75,7 +75,7 @@ FAMILIES = [
         "Several sources",
         "chain merge interleave merge_sorted race zip zip_longest zip_latest with_latest_from",
         "One stream of several: one after another, as they come, in turn, or side by side in tuples. Each source is "
-        "read in a task of its own, and closed there.",
+        "read in a run of its own and closed when the stream ends, whatever ended it.",
     ),
     Family(
         "Several consumers",

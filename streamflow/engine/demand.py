@@ -55,6 +55,11 @@ class Demand:
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(None)
 
+    def one_at_a_time(self) -> None:
+        """Never ask for more than one item."""
+        self.most = 1
+        self.asked = min(self.asked, 1)
+
     def withdraw(self) -> None:
         """The reader waits no longer."""
         self.asked = 0
@@ -92,7 +97,7 @@ class _Gate:
             return _GatedGenerator(items, demand)
         if items is not opened:
             return _GatedOwned(items, demand)
-        demand.most = 1  # what iterates itself is its user's, and stays open: a channel, a connection
+        demand.one_at_a_time()  # what iterates itself is its user's, and stays open: a channel, a connection
         return _Gated(items, demand)
 
 

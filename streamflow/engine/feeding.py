@@ -11,7 +11,7 @@ generator around another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -124,7 +124,9 @@ class Costs(NamedTuple):
 def costs_of(sources: Iterable[SourceLike[Any]], *, on_demand: bool = True) -> Costs:
     """Return what the runs of further sources may hold, and their threads; not on demand they run one at a time."""
     each = [_cost(*parts_of(source), on_demand=on_demand) for source in sources]
-    return Costs(*map(sum if on_demand else max, zip(*each, strict=True))) if each else Costs()
+    together: Callable[[Iterable[int]], int] = sum if on_demand else max
+    items, held, threads = (together(column) for column in zip(Costs(), *each, strict=True))
+    return Costs(items, held, threads)
 
 
 def _cost(source: Source[Any], stages: tuple[Stage[Any, Any], ...], *, on_demand: bool) -> Costs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from streamflow.machinery.crews.arranging import Concurrency as Limit
+from streamflow.machinery.policies import ErrorPolicy, Retry
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import concurrency as operators  # inside the class, `concurrency` is an argument
-from streamflow.operators.arranging import Concurrency as Limit
-from streamflow.operators.policies import ErrorPolicy, Retry
 from streamflow.types import MaybeAwaitable
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from streamflow.machinery.fans.fan import Overflow
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import fanning
-from streamflow.operators.fan import Overflow
 from streamflow.stages import MAXSIZE
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from streamflow.machinery.functions.packing import MOST
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import grouping
-from streamflow.operators.packing import MOST
 from streamflow.types import MaybeAwaitable, StageFunction
 
 if TYPE_CHECKING:

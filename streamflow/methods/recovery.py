@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from streamflow.machinery.policies import Backoff
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import recovery, retrying
-from streamflow.operators.policies import Backoff
 from streamflow.operators.resuming import Resume
 from streamflow.types import SourceLike
 

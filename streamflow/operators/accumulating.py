@@ -17,8 +17,8 @@ from typing import Any, TypeVar, overload
 from streamflow.callables import is_coroutine_function, unwrapped
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.per_item import Form, Spread, check_callable, per_item
-from streamflow.operators.variables import A, B
+from streamflow.machinery.functions.per_item import Form, Spread, check_callable, per_item
+from streamflow.machinery.variables import A, B
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 

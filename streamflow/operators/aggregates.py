@@ -12,10 +12,10 @@ from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from streamflow.errors import UsageError
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.shapes import First, FirstOr
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.shapes import First, FirstOr
+from streamflow.machinery.variables import A
 from streamflow.operators.sinks import MISSING, batches_of, present
-from streamflow.operators.variables import A
 from streamflow.stages import Sink
 from streamflow.types import MaybeAwaitable
 

@@ -22,9 +22,9 @@ from streamflow.engine.feeding import reading
 from streamflow.engine.reader import Reader
 from streamflow.errors import ChannelClosed, StageError, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.branches import Branch, Branches, Parts
-from streamflow.operators.fan_shapes import FanSink, FanStage
-from streamflow.operators.variables import A, B
+from streamflow.machinery.fans.branches import Branch, Branches, Parts
+from streamflow.machinery.fans.fan_shapes import FanSink, FanStage
+from streamflow.machinery.variables import A, B
 from streamflow.resolving import resolve_stage
 from streamflow.stages import Sink, Stage
 
@@ -38,7 +38,13 @@ def balance(
 ) -> FanStage[A, B]:
     """Run several copies of a stage side by side, each item in one that has room; emit what comes as it comes.
 
-    Example: `sf.balance(sf.map(str), 3)`
+    Example:
+        async def worker(pages):
+            async for page in pages:
+                await asyncio.sleep(0.1)
+                yield page.upper()
+
+        await sf.stream(["a", "b", "c"]).balance(worker, 2, ordered=True).collect()  # gives ["A", "B", "C"]
 
     * emits when: one of the copies does; with `ordered=True` when it is its turn.
     * backpressures when: `maxsize` items wait for each of the copies.
@@ -132,7 +138,8 @@ def balance_to(
 ) -> FanSink[A, tuple[Any, ...]]:
     """Give each item to one of several sinks that has room; the value is the tuple of their values.
 
-    Example: `await sf.pipeline(range(9), sf.balance_to(sf.collect(), sf.collect()))`
+    Example: `sum(await sf.pipeline(range(9), sf.balance_to(sf.count(), sf.count(), sf.count())))` gives
+    `9`: each item is counted once.
 
     * emits when: never; its value is there when every branch has committed.
     * backpressures when: `maxsize` items wait for each branch.

@@ -18,11 +18,11 @@ from typing import Any
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.batches import Counted, Weighed, by_count_and_time, by_weight_and_time, bytes_of
-from streamflow.operators.packing import MOST, packed
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.pieces import Rechunked
-from streamflow.operators.variables import A
+from streamflow.machinery.functions.batches import Counted, Weighed, by_count_and_time, by_weight_and_time, bytes_of
+from streamflow.machinery.functions.packing import MOST, packed
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.functions.pieces import Rechunked
+from streamflow.machinery.variables import A
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 

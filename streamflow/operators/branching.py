@@ -15,12 +15,12 @@ from streamflow.engine.feeding import reading
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.branches import Branch, Branches, Parts
-from streamflow.operators.fan import Fan
-from streamflow.operators.fan_shapes import FanSink
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.splitting import Split
-from streamflow.operators.variables import A
+from streamflow.machinery.fans.branches import Branch, Branches, Parts
+from streamflow.machinery.fans.fan import Fan
+from streamflow.machinery.fans.fan_shapes import FanSink
+from streamflow.machinery.fans.splitting import Split
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A
 from streamflow.stages import MAXSIZE, Source
 from streamflow.types import MaybeAwaitable, SourceLike
 
@@ -34,7 +34,9 @@ def partition(
 ) -> tuple[Source[A], Source[A]]:
     """Make two sources of one: the items for which `fn` is true, and the others.
 
-    Example: `odd, even = sf.partition(range(9), lambda number: number % 2)`
+    Example:
+        odd, even = sf.partition(range(6), lambda number: number % 2)
+        await sf.stream(odd).zip(even).collect()  # gives [(1, 0), (3, 2), (5, 4)]
 
     * emits when: an item comes and its branch has room for it.
     * backpressures when: `maxsize` items wait for the branch that the next item belongs to.
@@ -44,7 +46,7 @@ def partition(
       belong to it are dropped. When the last one leaves, the source is closed before that one has ended.
 
     The source is started by the first branch that is read; what comes then is kept for the other, so read both side by
-    side: who reads one to its end before the other waits for ever once more than `maxsize` items belong to that. A
+    side: whoever reads one to its end before the other waits for ever once more than `maxsize` items belong to that. A
     branch can be read again, which reads the source again, once both have been begun.
 
     Args:
@@ -82,7 +84,11 @@ def route(
 ) -> FanSink[A, dict[K | None, Any]]:
     """Give each item to the branch of its key; the value is a dict of the branches' values.
 
-    Example: `await sf.pipeline(range(9), sf.route(lambda n: n % 2, {0: sf.count(), 1: sf.collect()}))`
+    Example:
+        await sf.pipeline(
+            ["a.csv", "b.txt", "c.csv"],
+            sf.route(lambda name: name[-3:], {"csv": sf.collect(), "txt": sf.count()}),
+        )  # gives {"csv": ["a.csv", "c.csv"], "txt": 1}
 
     * emits when: never; its value is there when every branch has committed.
     * backpressures when: `maxsize` items wait for the branch that the next item belongs to.

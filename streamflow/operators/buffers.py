@@ -14,9 +14,9 @@ from typing import Any, Literal, overload
 from streamflow.engine.feeding import reading
 from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.variables import A, B
-from streamflow.operators.waiting import Admit, Waiting
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A, B
+from streamflow.machinery.waits.waiting import Admit, Waiting
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable, StageFunction
 

@@ -17,8 +17,8 @@ from streamflow.engine.inlet import NONE, Inlet
 from streamflow.engine.inlets import Inlets, inlets_of
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.combinations import Merged
-from streamflow.operators.rounds import Rounds
+from streamflow.machinery.several.combinations import Merged
+from streamflow.machinery.several.rounds import Rounds
 from streamflow.types import SourceLike
 
 __all__ = ["chain", "interleave", "merge", "race"]

@@ -14,14 +14,14 @@ from typing import Any, overload
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.arranging import Concurrency, arranged
-from streamflow.operators.calling import Calls
+from streamflow.machinery.crews.arranging import Concurrency, arranged
+from streamflow.machinery.crews.calling import Calls
+from streamflow.machinery.crews.flat_mapping import Lanes
+from streamflow.machinery.crews.turns import NONE
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.policies import ErrorPolicy, Retry
+from streamflow.machinery.variables import A, B
 from streamflow.operators.elements import flat_map_each, map_each
-from streamflow.operators.flat_mapping import Lanes
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.policies import ErrorPolicy, Retry
-from streamflow.operators.turns import NONE
-from streamflow.operators.variables import A, B
 from streamflow.stages import Sink, Stage
 from streamflow.types import MaybeAwaitable
 

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias, TypeVar
 from streamflow.callables import name_of
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.circling import Circle
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A
+from streamflow.machinery.waits.circling import Circle
 from streamflow.operators.concurrency import map as map_concurrently
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.variables import A
 from streamflow.resolving import resolve_stage
 from streamflow.stages import Stage
 
@@ -68,10 +68,10 @@ def expand(
     stages = (map_concurrently(visited, concurrency=concurrency, ordered=ordered),)
 
     async def expanded(items: AsyncIterable[A]) -> AsyncGenerator[A, None]:
-        async with Circle(f"expand({name_of(fn)})", items, stages, lambda pair: pair[1], maxsize) as circle:
-            async with aclosing(circle.outputs()) as pairs:
-                async for item, _ in pairs:
-                    yield item
+        circle = Circle(f"expand({name_of(fn)})", items, stages, lambda pair: pair[1], maxsize)
+        async with circle, aclosing(circle.outputs()) as pairs:
+            async for item, _ in pairs:
+                yield item
 
     name = "expand" if concurrency == 1 else f"expand(concurrency={concurrency})"
     return Stage(expanded, name=name, callable=fn, concurrency=concurrency, holds_items=maxsize + 2 * concurrency + 32)
@@ -116,10 +116,10 @@ def feedback(
     names = " > ".join(stage.name for stage in inner)
 
     async def fed_back(items: AsyncIterable[Any]) -> AsyncGenerator[B, None]:
-        async with Circle(f"feedback({names})", items, inner, back, maxsize) as circle:
-            async with aclosing(circle.outputs()) as outs:
-                async for out in outs:
-                    yield out
+        circle = Circle(f"feedback({names})", items, inner, back, maxsize)
+        async with circle, aclosing(circle.outputs()) as outs:
+            async for out in outs:
+                yield out
 
     held = sum(stage.holds_items for stage in inner) + 32 * (len(inner) + 1)
     return Stage(

@@ -16,7 +16,7 @@ from typing import Any, cast
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.variables import A, B
+from streamflow.machinery.variables import A, B
 from streamflow.resolving import parts_of
 from streamflow.stages import Source, Stage
 from streamflow.types import SourceLike

@@ -19,8 +19,8 @@ from types import UnionType
 from typing import Any, TypeVar, TypeVarTuple, overload
 
 from streamflow.errors import UsageError
-from streamflow.operators.per_item import FILTER, FLAT_MAP, MAP, TAP, Form, Spread, own_frame, per_item
-from streamflow.operators.variables import A, B
+from streamflow.machinery.functions.per_item import FILTER, FLAT_MAP, MAP, TAP, Form, Spread, own_frame, per_item
+from streamflow.machinery.variables import A, B
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 

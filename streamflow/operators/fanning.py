@@ -17,11 +17,11 @@ from streamflow.engine.feeding import reading
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.branches import Branch, Branches, Parts
-from streamflow.operators.fan import Fan, Outlet, Overflow
-from streamflow.operators.fan_shapes import FanSink, FanStage
-from streamflow.operators.splitting import Split
-from streamflow.operators.variables import A
+from streamflow.machinery.fans.branches import Branch, Branches, Parts
+from streamflow.machinery.fans.fan import Fan, Outlet, Overflow
+from streamflow.machinery.fans.fan_shapes import FanSink, FanStage
+from streamflow.machinery.fans.splitting import Split
+from streamflow.machinery.variables import A
 from streamflow.stages import MAXSIZE, Source
 from streamflow.types import SourceLike
 
@@ -80,7 +80,8 @@ def broadcast(
 def broadcast(*branches: _Branch, overflow: _Rules = "block", maxsize: int = MAXSIZE) -> FanSink[Any, Any]:
     """Give every item to several sinks; the value is the tuple of their values.
 
-    Example: `await sf.pipeline(range(9), sf.broadcast(sf.count(), [sf.map(str), sf.collect()]))`
+    Example: `await sf.pipeline([3, 1, 2], sf.broadcast(sf.max(), [sf.map(str), sf.collect()]))` gives
+    `(3, ["3", "1", "2"])`.
 
     * emits when: never; its value is there when every branch has committed.
     * backpressures when: a branch with `overflow="block"` has `maxsize` items waiting: the slowest sets the pace.
@@ -147,7 +148,10 @@ def tap_to(
 ) -> FanStage[A, A]:
     """Pass items on unchanged and give each to a side sink as well, which does not hold them back.
 
-    Example: `sf.pipeline(range(9), sf.tap_to(sf.count()), sf.collect())`
+    Example:
+        audit = []
+        total = await sf.stream([10, 20]).tap_to(sf.for_each(audit.append)).sum()
+        total, audit  # gives (30, [10, 20])
 
     * emits when: an item comes; it has been offered to the side sink then.
     * backpressures when: the stage below does; the side sink only with `overflow="block"`, when `maxsize` items wait
@@ -243,7 +247,10 @@ def tee(
 ) -> tuple[Source[A], ...]:
     """Make `n` sources of one: each gives every item, and the source is read once.
 
-    Example: `left, right = sf.tee(range(9))`
+    Example:
+        left, right = sf.tee([1, 2, 3])
+        await sf.stream(left).zip(sf.stream(right).map(lambda number: number**2)).collect()
+        # gives [(1, 1), (2, 4), (3, 9)]
 
     * emits when: an item comes and every branch with `overflow="block"` has room for it.
     * backpressures when: `maxsize` items wait for one of the branches: the slowest sets the pace.
@@ -255,8 +262,8 @@ def tee(
     The source is started by the first branch that is read; what comes then is kept for the others, so each sees the
     first item. A branch that nobody has begun to read sets the pace like a slow one.
 
-    So read the branches *side by side*, in tasks or by an operator that reads several. Who reads one to its end before
-    the other waits for ever once more than `maxsize` items lie between them. So does
+    So read the branches *side by side*, in tasks or by an operator that reads several. Whoever reads one to its end
+    before the other waits for ever once more than `maxsize` items lie between them. So does
     `zip(left.filter(rare), right)`: each item that the filter leaves out takes the branches one further apart.
 
     Items are shared, not copied: a branch that changes an item changes it for all. A branch can be read again, which

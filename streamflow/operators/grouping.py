@@ -16,10 +16,10 @@ from typing import Any, Literal, TypeVar, overload
 from streamflow.engine.feeding import reading
 from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.packing import MOST, packed
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.substreams import Limits, Substreams
-from streamflow.operators.variables import A, B
+from streamflow.machinery.functions.packing import MOST, packed
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A, B
+from streamflow.machinery.waits.substreams import Limits, Substreams
 from streamflow.resolving import resolve_stage
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable, StageFunction
@@ -123,8 +123,10 @@ def split_when(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MO
 def split_after(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MOST) -> Stage[A, tuple[A, ...]]:
     """End the group after each item for which `fn` returns something true; emits the groups as tuples.
 
-    Example: `await sf.stream("one;two;").split_after(lambda letter: letter == ";").map("".join).collect()` gives
-    `["one;", "two;"]`.
+    Example:
+        words = ["SELECT", "1;", "COMMIT;", "BEGIN"]
+        await sf.stream(words).split_after(lambda word: word.endswith(";")).map(" ".join).collect()
+        # gives ["SELECT 1;", "COMMIT;", "BEGIN"]
 
     * emits when: an item comes that ends the group, without waiting for the next one; or at the end. Never an empty
       group.

@@ -20,8 +20,8 @@ from typing import Generic, Literal, Self, TypeVar
 from streamflow.channel import Channel
 from streamflow.errors import ChannelClosed, StageCancelled, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.fan import Fan, Outlet, OutletStats, Overflow
-from streamflow.operators.subscriptions import Subscription
+from streamflow.machinery.fans.fan import Fan, Outlet, OutletStats, Overflow
+from streamflow.machinery.fans.subscriptions import Subscription
 from streamflow.stages import MAXSIZE, Sink
 
 __all__ = ["Hub", "HubStats", "Publisher"]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
+from streamflow.machinery.variables import A, B
 from streamflow.operators.sinks import MISSING
-from streamflow.operators.variables import A, B
 from streamflow.stages import Stage
 
 __all__ = ["intersperse"]
@@ -47,7 +47,8 @@ class _Intersperse:
 def intersperse(separator: B, *, start: B = MISSING, end: B = MISSING) -> Stage[A, A | B]:
     """Put `separator` between each two items, and, where they are given, `start` before the first and `end` at the end.
 
-    Example: `sf.stream(documents).map(json.dumps).intersperse(",", start="[", end="]")` writes a JSON array
+    Example: `await sf.stream(["1", "2"]).intersperse(",", start="[", end="]").collect()` gives
+    `["[", "1", ",", "2", "]"]`.
 
     * emits when: an item comes: `start` or the separator, then the item; `end` when the input has ended.
     * backpressures when: the stage below does.

@@ -29,10 +29,10 @@ from streamflow.engine.feeding import costs_of, reading
 from streamflow.engine.inlet import NONE
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.switching import AHEAD, Switch
-from streamflow.operators.variables import A, B
-from streamflow.operators.watching import Parts, Watch, input_or_news, parts_for, watching
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A, B
+from streamflow.machinery.waits.switching import AHEAD, Switch
+from streamflow.machinery.waits.watching import Parts, Watch, input_or_news, parts_for, watching
 from streamflow.stages import Stage
 from streamflow.types import SourceLike
 
@@ -58,7 +58,17 @@ def switch_map(fn: Callable[[A], Awaitable[Iterable[B] | AsyncIterable[B]]]) -> 
 def switch_map(fn: Callable[[A], Any]) -> Stage[A, Any]:
     """Call `fn` for each item and emit the items of what it returns, until the next item comes: then that takes over.
 
-    Example: `sf.stream(typed).switch_map(search)` shows the results for what was typed last
+    Example:
+        async def typed():
+            for text in ["s", "st", "str"]:
+                yield text
+                await asyncio.sleep(0.1)
+
+        async def search(text):
+            await asyncio.sleep(0.3)
+            return [f"{text}ing", f"{text}eam"]
+
+        await sf.pipeline(typed, sf.switch_map(search), sf.collect())  # gives ["string", "stream"]
 
     * emits when: the present inner iterable has an item.
     * backpressures when: never above; the inner iterable reads at most 16 items ahead of the stage below.
@@ -74,8 +84,8 @@ def switch_map(fn: Callable[[A], Any]) -> Stage[A, Any]:
 
     What was emitted before the switch is delivered; what the old inner iterable had read ahead, because the stage below
     was busy, is dropped. The channels below hold one item each, so that little of what is out of date is on its way;
-    where that does not matter, `buffer(n)` below is faster. The report counts as dropped by how many fewer items came
-    out than went in.
+    where that does not matter, `buffer(n)` below is faster. In the report, dropped is by how many fewer items came out
+    than went in.
 
     Args:
         fn: called with an item (sync or async); returns an iterable, an async iterable, or an awaitable of one. A plain
@@ -122,7 +132,10 @@ def with_latest_from(*others: SourceLike[Any]) -> WithLatest[*tuple[Any, ...]]: 
 def with_latest_from(*others: SourceLike[Any]) -> WithLatest[*tuple[Any, ...]]:
     """Emit each item with the latest of each other source: `(item, latest, ...)`.
 
-    Example: `sf.stream(orders).with_latest_from(exchange_rates)`
+    Example:
+        orders = sf.stream(["order 1", "order 2", "order 3"]).spaced(1.0)
+        rates = sf.stream([1.10, 1.15]).spaced(1.5)
+        await orders.with_latest_from(rates).collect()  # gives [("order 1", 1.1), ("order 2", 1.1), ("order 3", 1.15)]
 
     * emits when: an item comes, and each other source has had one.
     * backpressures when: the stage below does; the others are read on all the same.

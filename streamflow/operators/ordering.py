@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, TypeVar, overload
 from streamflow.engine.inlet import NONE, Inlet
 from streamflow.engine.inlets import Inlets, inlets_of
 from streamflow.errors import FormatError
-from streamflow.operators.combinations import Merged
-from streamflow.operators.per_item import check_callable
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.several.combinations import Merged
 from streamflow.types import MaybeAwaitable, SourceLike
 
 __all__ = ["merge_sorted"]

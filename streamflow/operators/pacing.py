@@ -21,9 +21,9 @@ from streamflow.engine.clock import FINEST, has_come, seconds_of, sleep_until
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.arrivals import Arrivals
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.variables import A
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A
+from streamflow.machinery.waits.arrivals import Arrivals
 from streamflow.stages import Stage
 
 __all__ = ["delay", "spaced", "throttle"]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 
 from streamflow.callables import name_of
 from streamflow.limits import check_capacity
-from streamflow.operators.per_item import check_callable
+from streamflow.machinery.functions.per_item import check_callable
 from streamflow.stages import Source
 from streamflow.types import MaybeAwaitable
 

@@ -19,8 +19,8 @@ from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 from streamflow.channel import Channel, ChannelStats
 from streamflow.errors import LimitExceeded, PipelineTimeout, StageCancelled, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.calling_in import Home, called_in
-from streamflow.operators.variables import A
+from streamflow.machinery.crossings.calling_in import Home, called_in
+from streamflow.machinery.variables import A
 from streamflow.stages import Source
 
 __all__ = ["Overflow", "Push", "push"]

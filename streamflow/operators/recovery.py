@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeVar, cast, overload
 
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
-from streamflow.operators.attempts import AHEAD, HOLDS, Emitted, attempt, shortened
+from streamflow.machinery.attempts import AHEAD, HOLDS, Emitted, attempt, shortened
+from streamflow.machinery.variables import A, B
 from streamflow.operators.resuming import Resume
-from streamflow.operators.variables import A, B
 from streamflow.resolving import parts_of
 from streamflow.stages import Sink, Stage
 from streamflow.types import SourceLike

@@ -15,8 +15,8 @@ from inspect import isawaitable
 from typing import Any, TypeAlias, TypeVar, overload
 
 from streamflow.errors import UsageError
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.variables import A, B
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.variables import A, B
 from streamflow.stages import Stage
 
 __all__ = ["map_with"]

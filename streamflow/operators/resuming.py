@@ -26,8 +26,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 from streamflow.callables import caller, is_coroutine_function, name_of, unwrapped
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
-from streamflow.operators.attempts import Emitted
-from streamflow.operators.per_item import check_callable
+from streamflow.machinery.attempts import Emitted
+from streamflow.machinery.functions.per_item import check_callable
 from streamflow.resolving import parts_of
 from streamflow.stages import Source, Stage
 from streamflow.types import MaybeAwaitable, SourceLike

@@ -18,10 +18,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
-from streamflow.operators.attempts import HOLDS, attempt, shortened
-from streamflow.operators.policies import Backoff, Retry
+from streamflow.machinery.attempts import HOLDS, attempt, shortened
+from streamflow.machinery.policies import Backoff, Retry
+from streamflow.machinery.variables import A
 from streamflow.operators.resuming import Place, Resume
-from streamflow.operators.variables import A
 from streamflow.stages import Stage
 
 __all__ = ["BACKOFF", "retry"]

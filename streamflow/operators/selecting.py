@@ -11,9 +11,18 @@ from functools import partial
 
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.passing import Dedupe, Distinct, Skip, SkipLast, SkipWhile, Take, TakeLast, TakeWhile
-from streamflow.operators.per_item import own_frame, per_item
-from streamflow.operators.variables import A
+from streamflow.machinery.functions.passing import (
+    Dedupe,
+    Distinct,
+    Skip,
+    SkipLast,
+    SkipWhile,
+    Take,
+    TakeLast,
+    TakeWhile,
+)
+from streamflow.machinery.functions.per_item import own_frame, per_item
+from streamflow.machinery.variables import A
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 

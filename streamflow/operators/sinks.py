@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeVar, overload
 from streamflow.engine.reader import Reader
 from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.per_item import check_callable
-from streamflow.operators.shapes import Collected, First, FirstOr
-from streamflow.operators.variables import A
+from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.shapes import Collected, First, FirstOr
+from streamflow.machinery.variables import A
 from streamflow.stages import Sink
 from streamflow.types import MaybeAwaitable
 

@@ -18,7 +18,7 @@ from typing import Any, Never, TypeVar, overload
 
 from streamflow.callables import name_of
 from streamflow.errors import UsageError
-from streamflow.operators.per_item import check_callable
+from streamflow.machinery.functions.per_item import check_callable
 from streamflow.stages import Source
 
 __all__ = ["empty", "failing", "never", "paginate", "range", "unfold"]

@@ -21,7 +21,7 @@ from streamflow.callables import is_coroutine_function, name_of, unwrapped
 from streamflow.engine.threads import Worker
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.crossing import Crossing
+from streamflow.machinery.crossings.crossing import Crossing
 from streamflow.resolving import resolve_source
 from streamflow.stages import Source
 

@@ -29,7 +29,7 @@ _LEAST = 0.001  # seconds; the date has microseconds only, so what is left may b
 def interval(seconds: float, *, times: int | None = None, immediately: bool = True) -> Source[int]:
     """Emit 0, 1, 2, ... every `seconds`: the numbers of the ticks of a clock that does not drift.
 
-    Example: `sf.interval(60.0)`
+    Example: `await sf.stream(sf.interval(0.5)).take(3).timed().collect()` gives `[(0.0, 0), (0.5, 1), (1.0, 2)]`.
 
     * emits when: a tick is due: so many whole intervals after the start.
     * backpressures when: the stage below does; the ticks that are due meanwhile are skipped, and their numbers missing.
@@ -66,7 +66,8 @@ def interval(seconds: float, *, times: int | None = None, immediately: bool = Tr
 def cron(expression: str, *, timezone: str | tzinfo | None = None) -> Source[datetime]:
     """Emit the date and time whenever a cron expression is due.
 
-    Example: `sf.cron("30 6 * * MON-FRI", timezone="Europe/Berlin")`
+    Example: `await sf.stream(sf.cron("30 6 * * MON-FRI", timezone="Europe/Berlin")).map("{:%H:%M}".format).first()`
+    gives `"06:30"`.
 
     * emits when: the expression is due, for the first time after the start: the moment that was due, with its timezone.
     * backpressures when: the stage below does; what is due meanwhile is skipped.

@@ -19,8 +19,8 @@ from typing import Any, Generic, overload
 from streamflow.engine.clock import Grid, has_come, seconds_of
 from streamflow.engine.feeding import reading
 from streamflow.errors import PipelineTimeout, UsageError
-from streamflow.operators.arrivals import Arrivals
-from streamflow.operators.variables import A, B
+from streamflow.machinery.variables import A, B
+from streamflow.machinery.waits.arrivals import Arrivals
 from streamflow.stages import Stage
 
 __all__ = ["debounce", "heartbeat", "sample", "timed", "timeout"]

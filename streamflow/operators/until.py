@@ -24,9 +24,9 @@ from streamflow.engine.feeding import Costs, costs_of, reading
 from streamflow.engine.inlet import NONE
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
-from streamflow.operators.arrivals import Arrivals
-from streamflow.operators.variables import A
-from streamflow.operators.watching import Parts, Watch, input_or_news, parts_for, watching
+from streamflow.machinery.variables import A
+from streamflow.machinery.waits.arrivals import Arrivals
+from streamflow.machinery.waits.watching import Parts, Watch, input_or_news, parts_for, watching
 from streamflow.stages import Source, Stage
 from streamflow.types import SourceLike
 
@@ -39,7 +39,10 @@ Sign: TypeAlias = SourceLike[object] | asyncio.Event | anyio.Event
 def take_until(other: Sign) -> Stage[A, A]:
     """Pass the items until another source gives its first item, or an event is set; then end.
 
-    Example: `sf.stream(jobs).take_until(shutdown)`, where `shutdown` is an `asyncio.Event`
+    Example:
+        shutdown = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.0, shutdown.set)
+        await sf.stream(range(10)).spaced(0.3).take_until(shutdown).collect()  # gives [0, 1, 2, 3]
 
     * emits when: an item comes, and no sign has been given.
     * backpressures when: the stage below does.
@@ -77,7 +80,10 @@ def take_until(other: Sign) -> Stage[A, A]:
 def skip_until(other: Sign) -> Stage[A, A]:
     """Drop the items until another source gives its first item, or an event is set; then pass all that follow.
 
-    Example: `sf.stream(measurements).skip_until(calibrated)`, where `calibrated` is an `asyncio.Event`
+    Example:
+        calibrated = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.0, calibrated.set)
+        await sf.stream(range(6)).spaced(0.3).skip_until(calibrated).collect()  # gives [4, 5]
 
     * emits when: an item comes, and the sign has been given.
     * backpressures when: the stage below does, after the sign; before it the input is taken as it comes.

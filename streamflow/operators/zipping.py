@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar, overload
 
 from streamflow.engine.inlets import inlets_of
-from streamflow.operators.combinations import Zipped, ZippedLongest
-from streamflow.operators.rounds import Rounds
-from streamflow.operators.rows import Rows
+from streamflow.machinery.several.combinations import Zipped, ZippedLongest
+from streamflow.machinery.several.rounds import Rounds
+from streamflow.machinery.several.rows import Rows
 from streamflow.types import SourceLike
 
 __all__ = ["zip", "zip_latest", "zip_longest"]

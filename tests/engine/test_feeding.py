@@ -121,7 +121,7 @@ async def test_what_fails_in_closing_is_not_lost_to_a_stop():
         assert await anext(items) == 1
         waiting = asyncio.create_task(anext(items)) if taken == 2 else None
         await asyncio.sleep(0)
-        with pytest.raises(OSError, match="closing"):
+        with pytest.raises(OSError, match="closing"):  # noqa: PT012  # one of the two
             if waiting is not None:
                 waiting.cancel()
                 await waiting

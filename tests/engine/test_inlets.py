@@ -34,8 +34,10 @@ async def test_the_input_of_a_stage_is_read_where_it_is():
     async def stage(items):
         async with inlets_of("test", (items, [5])) as inlets:
             seen.append(inlets.input is inlets.all[0])
-            while (item := await inlets.next_of(inlets.all[0])) is not NONE:
-                yield item
+            inlet = inlets.all[0]
+            while await inlets.wait_for(inlet):
+                for item in inlet.hand:
+                    yield item
 
     assert await sf.pipeline(TrackedSource([1, 2]), stage, sf.collect()) == [1, 2]
     assert seen == [True]
@@ -123,8 +125,8 @@ class Waiting:
         got = []
         async with inlets_of("test", [*self.sources, [7]]) as inlets:
             for inlet in tuple(inlets.all):
-                while (item := await inlets.next_of(inlet)) is not NONE:
-                    got.append(item)
+                while await inlets.wait_for(inlet):
+                    got += inlet.hand
         return got
 
     def check(self, outcome):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from streamflow.operators.adaptive import Adaptive
+from streamflow.machinery.adaptive import Adaptive
+from streamflow.machinery.policies import Backoff, Retry, skip_errors
 from streamflow.operators.concurrency import flat_map, for_each, map  # noqa: A004  # the standard word
-from streamflow.operators.policies import Backoff, Retry, skip_errors
 from tests.operators.contracts import Case, SinkCase
 
 

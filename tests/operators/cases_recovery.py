@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from streamflow.operators.policies import Backoff
+from streamflow.machinery.policies import Backoff
 from streamflow.operators.recovery import catch, fallback
 from streamflow.operators.resuming import resumable
 from streamflow.operators.retrying import retry

@@ -50,7 +50,13 @@ CASES: list[AnyCase] = [
     SinkCase("max", sf.max, max, items=[3, 1, 2, 1, 5, 5.0], falsy=[0, 0.0, False], empty=sf.UsageError),
     SinkCase("max", lambda: sf.max(key=repr, default=7), lambda items: max(items, key=repr, default=7)),
     SinkCase("sum", sf.sum, sum, falsy=[0, 0.0, False]),
-    SinkCase("sum", lambda: sf.sum([]), lambda items: sum(items, []), items=[[1], [2]] * 3, falsy=[[], []]),
+    SinkCase(
+        "sum",
+        lambda: sf.sum([]),
+        lambda items: [one for item in items for one in item],
+        items=[[1], [2]] * 3,
+        falsy=[[], []],
+    ),
     SinkCase("any", sf.any, any, stops_early=True),
     SinkCase(
         "any",

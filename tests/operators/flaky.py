@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any
 
 import streamflow as sf
-from streamflow.operators.policies import Backoff
+from streamflow.machinery.policies import Backoff
 from streamflow.testing import Trace
 
 SECONDS = Backoff(first=1.0, factor=2.0, most=8.0, jitter=False)

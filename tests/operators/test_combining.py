@@ -386,6 +386,15 @@ async def test_a_channel_can_be_merged() -> None:
     await producer
 
 
+async def test_a_stage_may_merge_its_own_input_with_something() -> None:
+    async def stage(items: AsyncIterator[int]) -> AsyncIterator[int]:
+        async with aclosing(aiter(merge(items, TrackedSource([10, 11])))) as merged:
+            async for item in merged:
+                yield item
+
+    assert sorted(await sf.pipeline(TrackedSource(range(3)), stage, sf.collect())) == [0, 1, 2, 10, 11]
+
+
 async def test_falsy_items_are_data() -> None:
     """E7."""
     falsy = [0, "", None, False, [], 0.0]

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import streamflow as sf
-from streamflow.operators import crew, turns
+from streamflow.machinery.crews import crew, turns
 from streamflow.testing import Gate, Outcome, SlowSink, Trace, TrackedSource, cancel_everywhere
 
 both_orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])

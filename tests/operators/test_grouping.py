@@ -1,4 +1,4 @@
-"""group_adjacent, split_after, split_when, group_by: their limits, and that groups side by side cannot stop each other."""
+"""group_adjacent, split_after, split_when, group_by: their limits, and that groups cannot stop each other."""
 
 from __future__ import annotations
 

@@ -209,6 +209,18 @@ def test_what_is_emitted_at_the_moment_of_the_switch_reaches_a_consumer_that_wai
         emitted.clear()
 
 
+def test_what_was_kept_for_a_consumer_that_waited_is_out_of_date_at_the_next_switch() -> None:
+    async def inner(item: str) -> AsyncIterator[tuple[str, int]]:
+        await asyncio.sleep(1)
+        for number in range(9):
+            yield item, number
+
+    for seed in range(60):
+        with asyncio.Runner(loop_factory=lambda seed=seed: StepLoop(seed=seed)) as runner:
+            out = runner.run(timeline(at([(0, "a"), (1, "b"), (1.5, "c")]), switch_map(inner), busy=50.0))
+        assert len([item for _, item in out if item[0] != "c"]) <= 3  # at the consumer, before it, at the yield
+
+
 @pytest.mark.virtual_time
 async def test_a_busy_consumer_does_not_hold_the_input_back() -> None:
     """And what the old inner iterables had read ahead for it is dropped; what had been emitted is delivered."""
@@ -335,7 +347,8 @@ async def test_an_error_of_an_inner_iterable_that_is_superseded_is_not_lost() ->
     async def inner(item: Any) -> AsyncIterator[Any]:
         for number in range(8):
             yield item, number
-        raise Broken
+        if item == "a":
+            raise Broken
 
     with pytest.raises(Broken):
         await timeline(at([(0, "a"), (5, "b")], ends=1000), switch_map(inner), busy=10.0)
@@ -492,6 +505,16 @@ async def test_an_error_of_an_other_ends_the_stream_at_once(busy: float) -> None
     assert len(got) < 10
     source.verify()
     other.verify()
+
+
+@pytest.mark.virtual_time
+async def test_an_error_of_an_other_does_not_wait_for_an_input_that_is_far_ahead() -> None:
+    other = at([(0, 0)], ends=25, error=Broken())
+
+    with pytest.raises(Broken):
+        await timeline(sf.stream(range(500)), with_latest_from(other), sf.buffer(1), busy=10.0)
+
+    assert asyncio.get_running_loop().time() <= 25 + 3 * 10
 
 
 @pytest.mark.virtual_time

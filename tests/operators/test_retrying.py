@@ -14,8 +14,8 @@ import pytest
 
 import streamflow as sf
 from streamflow.errors import StageError, UsageError
+from streamflow.machinery.policies import Backoff
 from streamflow.methods.recovery import Recovery
-from streamflow.operators.policies import Backoff
 from streamflow.operators.retrying import retry
 from streamflow.testing import Outcome, SlowSink, TrackedSource, cancel_everywhere
 from tests.operators.flaky import (

@@ -146,6 +146,14 @@ async def test_the_sign_is_noted_while_the_stage_below_is_busy() -> None:
     source.verify()
 
 
+@pytest.mark.virtual_time
+async def test_what_waits_above_does_not_pass_however_much_it_is() -> None:
+    job = sf.stream(TrackedSource(range(500))).through(take_until(set_at(25.0))).buffer(1).to(slow)
+
+    assert await job.run() == [0, 1, 2, 3, 4]
+    assert job.report.stats.balanced
+
+
 async def slow(items: Any) -> list[Any]:
     got = []
     async for item in items:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Any, assert_type
 
 import streamflow as sf
-from streamflow.operators.adaptive import Adaptive
+from streamflow.machinery.adaptive import Adaptive
+from streamflow.machinery.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 from streamflow.operators.concurrency import flat_map, for_each
 from streamflow.operators.concurrency import map as mapped
-from streamflow.operators.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 
 
 async def fetch(number: int) -> str:

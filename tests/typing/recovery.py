@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 import streamflow as sf
+from streamflow.machinery.policies import Backoff
 from streamflow.methods.recovery import Recovery
-from streamflow.operators.policies import Backoff
 from streamflow.operators.recovery import catch, fallback
 from streamflow.operators.resuming import Resumable, resumable
 from streamflow.operators.retrying import retry

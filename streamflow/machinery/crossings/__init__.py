@@ -1,0 +1,1 @@
+"""From a thread into the event loop and back."""

@@ -1,0 +1,1 @@
+"""One stream to several: the fan, the runs it feeds, and the sources they are read from."""

@@ -1,0 +1,1 @@
+"""What synchronous operators are made of: forms over a callable, state machines over a stretch of input."""

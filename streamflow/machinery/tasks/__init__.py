@@ -1,0 +1,1 @@
+"""Tasks that a stage owns, and their end."""
