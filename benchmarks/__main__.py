@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import capacity, cmap, hops, memory, ticker
+from benchmarks import adaptive, capacity, cmap, hops, memory, ticker
 from benchmarks.tables import put_into_page
 
 # What each measures, in `--quick` and in full, and the page it is written to.
@@ -15,6 +15,7 @@ _ALL: dict[str, tuple[Callable[[], str], Callable[[], str], str]] = {
     "cmap": (lambda: cmap.run(items=5_000, rounds=3), cmap.run, "benchmarks.md"),
     "ticker": (lambda: ticker.run(seconds=0.3), ticker.run, "benchmarks.md"),
     "memory": (lambda: memory.run(few=20_000, many=100_000), memory.run, "benchmarks.md"),
+    "adaptive": (lambda: adaptive.run(calls=1_000), adaptive.run, "benchmarks.md"),
     "capacity": (lambda: capacity.run(items=50_000, rounds=2), capacity.run, "capacity.md"),
 }
 
