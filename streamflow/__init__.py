@@ -30,7 +30,7 @@ from streamflow.machinery.adaptive import Adaptive
 from streamflow.machinery.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 from streamflow.makers import sink, source, stage
 from streamflow.observe.report import Report
-from streamflow.observe.statistics import RunStats, StageStats
+from streamflow.observe.statistics import NestedStats, RunStats, StageStats
 from streamflow.operators.accumulating import map_state, pairwise, scan, sliding
 from streamflow.operators.aggregates import all, any, max, min, sum  # noqa: A004  # the standard words
 from streamflow.operators.balancing import balance, balance_to
@@ -86,6 +86,7 @@ __all__ = [
     "HubStats",
     "LimitExceeded",
     "MissingExtra",
+    "NestedStats",
     "ObjectChanged",
     "Pipeline",
     "PipelineTimeout",

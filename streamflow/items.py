@@ -163,7 +163,7 @@ class Items(Generic[T]):
     def __del__(self) -> None:
         """A dropped iterator stops its run; the loop then closes the stages, in their own tasks."""
         run = getattr(self, "_run", None)
-        if run is not None and not run.over.done():
+        if run is not None and not (run.over.done() and self._closed):
             loop = run.over.get_loop()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(run.cancel)

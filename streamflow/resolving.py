@@ -91,6 +91,11 @@ def _still_fresh(thing: Any) -> Any:
             f"The source {name_of(thing)!r} is a generator that has already been used up or closed; it would give no "
             f"items. Pass the generator function itself, or a list, to run more than once."
         )
+    if (inspect.isgenerator(thing) and thing.gi_running) or (inspect.isasyncgen(thing) and thing.ag_running):
+        raise UsageError(
+            f"The source {name_of(thing)!r} is a generator that somebody else is reading just now, and two cannot "
+            f"share it. Pass the generator function itself to run it twice, or read sf.tee(source) side by side."
+        )
     return thing
 
 

@@ -85,7 +85,7 @@ class Source(Generic[T_co]):
 
     def __repr__(self) -> str:
         """Show its name."""
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<Source {self.name!r}>"
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         """Iterate it outside a pipeline, one item at a time."""
@@ -143,7 +143,7 @@ class Stage(Generic[A_contra, B_co]):
 
     def __repr__(self) -> str:
         """Show its name."""
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<Stage {self.name!r}>"
 
     def __call__(self, items: AsyncIterable[A_contra]) -> AsyncIterator[B_co]:
         """Apply it by hand, with no channel: `async for row in stage(rows)`."""
@@ -187,7 +187,7 @@ class Sink(Generic[A_contra, R_co]):
 
     def __repr__(self) -> str:
         """Show its name."""
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<Sink {self.name!r}>"
 
     def __call__(self, items: AsyncIterable[A_contra]) -> Awaitable[R_co]:
         """Run it by hand over any async iterable: `await sink(rows)`."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from streamflow.blocking import Blocking
 from streamflow.callables import caller
+from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.items import Items
 from streamflow.jobs import Job
@@ -63,17 +64,18 @@ U = TypeVar("U")
 class StageLike(Protocol[A_contra, B_co]):
     """What may stand in the place of a stage: an async generator function over items, a `Stage`, a function on streams.
 
-    Its parameter is a `Stream` only for the type checker: a function that takes any async iterable takes a stream too.
+    For the type checker its parameter is a `Stream` and a `Reader` at once, so it may ask for either, or for any async
+    iterable. It gets a `Stream` if that is what it asks for, else a `Reader`.
     """
 
-    def __call__(self, items: Stream[A_contra], /) -> AsyncIterable[B_co]:
+    def __call__(self, items: _Input[A_contra], /) -> AsyncIterable[B_co]:
         """Emit items."""
 
 
 class SinkLike(Protocol[A_contra, R_co]):
     """What may stand in the place of a sink: a coroutine function over an async iterable, or a `Sink`."""
 
-    def __call__(self, items: AsyncIterable[A_contra], /) -> Awaitable[R_co]:
+    def __call__(self, items: Reader[A_contra], /) -> Awaitable[R_co]:
         """Take the items and return the pipeline's value."""
 
 
@@ -234,6 +236,12 @@ class Stream(
     def __aiter__(self) -> AsyncIterator[T_co]:
         """Iterate without a block. Leaving early stops the run as soon as the iterator is dropped."""
         return Items(Plan(self._source, self._stages, None, "stream"))
+
+
+if TYPE_CHECKING:
+
+    class _Input(Stream[T_co], Reader[T_co]):  # type: ignore[misc]  # nothing is one; a stage asks for one or the other
+        """What a stage gets, to a type checker."""
 
 
 class Pipeline(Job[R_co]):

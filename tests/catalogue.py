@@ -124,7 +124,7 @@ INTRODUCTION = """\
 
 <!-- Written by `make api` from the docstrings; change those. -->
 
-Every operator of streamflow: what it is for, when it emits, and an example that runs as it stands. To try one, start
+Every operator of streamflow: what it is for, an example that runs as it stands, and what it promises. To try one, start
 `python -m asyncio`, write `import streamflow as sf`, and paste. All there is to know about an operator, with its
 arguments, is in its docstring: `help(sf.batched)`.
 
@@ -154,7 +154,7 @@ Under each name stand its kind and its arguments with their defaults; `...` stan
 
 ## Five lines
 
-Each docstring answers the same five questions. The first answer is on this page, the others are in the docstring.
+Each operator answers the same five questions; the tests hold it to the answers.
 
 - *emits when*: what makes an item leave. It says what waits, and for how long.
 - *backpressures when*: when it lets the source wait. "The stage below does" means that it holds nothing back itself.
@@ -199,12 +199,18 @@ def _entry(name: str) -> str:
 {_kind(name)}: `{_signature(name)}`
 
 {_wrapped(sentence(name))}
-{_wrapped(f"*Emits when*: {contract(name)['emits when']}")}
 
 ```py
 {_code(name)}
 ```
+
+{_promises(name)}
 """
+
+
+def _promises(name: str) -> str:
+    lines = (f"- *{words}*: {text}" for words, text in contract(name).items())
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
 
 def _wrapped(text: str) -> str:

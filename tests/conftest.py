@@ -64,9 +64,14 @@ def _new_uvloop() -> asyncio.AbstractEventLoop:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put parameters that are marked `virtual_time` on that loop, once; skip, visibly, what cannot run here."""
+    """Put parameters that are marked `virtual_time` on that loop, once; skip, visibly, what cannot run here.
+
+    A scenario that is cancelled after its every step is run hundreds of times: such a test is slow.
+    """
     items[:] = [item for item in items if not _is_repeated(item)]
     for item in items:
+        if isinstance(item, pytest.Function) and "cancel_everywhere" in item.function.__code__.co_names:
+            item.add_marker(pytest.mark.slow)
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if uvloop is None and _new_uvloop in parameters:
             item.add_marker(pytest.mark.skip(reason="uvloop is not installed"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
@@ -136,6 +137,32 @@ async def test_a_generator_that_was_used_up_is_refused(make):
         ) as caught:
             await collected(used)
         assert "Pass the generator function itself, or a list" in str(caught.value)
+
+
+async def test_a_generator_that_is_being_read_is_refused():
+    """P10: Python's own words for it come late, from the closing: "asynchronous generator is already running"."""
+
+    async def waiting():
+        yield await asyncio.get_running_loop().create_future()
+
+    generator = waiting()
+    reading = asyncio.ensure_future(anext(generator))
+    await asyncio.sleep(0)
+    with pytest.raises(UsageError, match=r"'waiting' is a generator that somebody else is reading just now.*sf\.tee"):
+        resolve_source(generator).open()
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+def test_a_plain_generator_that_reads_itself_is_refused():
+    """P10."""
+
+    def itself():
+        yield list(resolve_source(generator).open())
+
+    generator = itself()
+    with pytest.raises(UsageError, match="somebody else is reading just now"):
+        next(generator)
 
 
 def test_looking_at_a_source_takes_nothing_from_it():

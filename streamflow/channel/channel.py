@@ -172,11 +172,17 @@ class Channel(Ending[T]):
 
     # --- watching --------------------------------------------------------------------------------------------------
 
+    def account(self) -> tuple[int, int, int, int]:
+        """Return the counts put, got, discarded, items of `stats()`: put = got + discarded + items, or one was lost."""
+        in_hand = length_hint(self._hand)
+        items, got, discarded = len(self._queue) + in_hand, self._taken - in_hand, self._discarded
+        put = self._put_so_far(got + items + discarded)
+        return put + self._dropped, got, discarded + self._dropped, items
+
     def stats(self) -> ChannelStats:
         """Return a snapshot of the counters."""
         self.note_peak()
-        items = self.held()
-        got = self._taken - length_hint(self._hand)
+        put, got, discarded, items = self.account()
         return ChannelStats(
             name=self.name,
             state=self.state,
@@ -184,9 +190,9 @@ class Channel(Ending[T]):
             max_bytes=self.max_bytes,
             items=items,
             bytes=self._bytes,
-            put=self._dropped + self._put_so_far(got + items + self._discarded),
+            put=put,
             got=got,
-            discarded=self._discarded + self._dropped,
+            discarded=discarded,
             bytes_put=self._bytes_put,
             peak=self._peak,
             peak_bytes=self._peak_bytes,

@@ -86,12 +86,6 @@ class Ending(Handed[T]):
             self._bytes = self._hand_bytes
         self._end_writers(self._refusal or self._shut)
 
-    def _forget_tasks(self, count: int) -> None:
-        """What was discarded will never be `task_done()`: let `join()` return."""
-        self._unfinished_tasks = max(0, self._unfinished_tasks - count)
-        if not self._unfinished_tasks:
-            self._finished.set()
-
     def _end_writers(self, refusal: Callable[[], ChannelClosed]) -> None:
         self._ended = True
         self._refusal = refusal

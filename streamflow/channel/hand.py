@@ -10,11 +10,13 @@ counts against the bound, and goes back to its owner when the reader leaves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice, repeat, starmap
 from typing import TypeVar
 
 from streamflow.channel.bound import NOTHING, default_size
 from streamflow.channel.slot import Reserving
+from streamflow.errors import ChannelClosed
 from streamflow.limits import check_capacity
 
 __all__ = ["Handed"]
@@ -33,6 +35,41 @@ class Handed(Reserving[T]):
         A reader that has nothing left makes room for all, so `room` must not be above `maxsize`.
         """
         self._low_water = room
+
+    async def all_taken(self) -> None:
+        """Wait until the reader has taken everything and asks for more, or takes the last one, or has left.
+
+        For the one exclusive writer, at its end: from then on it is woken only when there is all the room.
+        Cancellation: nothing has changed but that.
+        """
+        if self.held() and not self._ended:
+            self.low_water(self._capacity)
+            with suppress(ChannelClosed):
+                await self._wait_to_write(0)
+            self.wake()
+
+    def discard_oldest(self) -> bool:
+        """Discard the item that has waited longest, to make room; return whether there was one. It is counted.
+
+        What the exclusive reader has in its hand comes first. A weighed hand is light, and its bytes are free only when
+        it is consumed, so where items are weighed only the queue counts.
+        """
+        if self._size is None:
+            for _ in self._hand:
+                self._taken -= 1
+                self._discarded += 1
+                self.wake()
+                return True
+        if not self._queue:
+            return False
+        self.note_peak()
+        self._queue.popleft()
+        self._discarded += 1
+        if self._size is not None:
+            self._bytes -= self._weights.popleft()
+        self._forget_tasks(1)
+        self.wake()
+        return True
 
     def fill(self, source: Iterator[T], limit: int) -> int:
         """Move up to `limit` items from an iterator into the channel at C speed; return how many.
@@ -126,6 +163,12 @@ class Handed(Reserving[T]):
         self._lent = count
         if self._putters:
             self.wake()
+
+    def _forget_tasks(self, count: int) -> None:
+        """What was discarded will never be `task_done()`: let `join()` return."""
+        self._unfinished_tasks = max(0, self._unfinished_tasks - count)
+        if not self._unfinished_tasks:
+            self._finished.set()
 
     def release(self) -> None:
         """The exclusive reader has consumed its hand: let a waiting writer see the room."""

@@ -3,12 +3,13 @@
 What lives here: `Blame`. What must not: the chain itself, notes on errors (the conductor's).
 
 A fused chain runs in C, so the chain leaves no frames of its own in a traceback; but a user's function does. The
-outermost frame that is a stage's callable names the stage (further in it may call what another stage calls too). Two
-things can go wrong with that, and are put right beforehand:
+outermost frame that is a stage's callable names the stage (further in it may call what another stage calls too). Three
+things can go wrong with that, and are put right:
 
 * One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay
   without a frame of its own (what matches no other must be its); the others are called through a small function each.
   That costs a Python call per item, so it is done only where the stages could not be told apart.
+* A function that takes other arguments than it is called with never gets a frame; Python's message has its name.
 * An error in the source must not be put on a stage through which the source was pulled: the source's frame is known
   too.
 """
@@ -16,6 +17,7 @@ things can go wrong with that, and are put right beforehand:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -36,9 +38,11 @@ class Blame:
         self._owner: dict[int, int | None] = {}
         self._silent: int | None = None
         self._expanding: int | None = None
+        self._callables: list[tuple[int, Callable[..., Any]]] = []
         self._marked: tuple[BaseException, int | None] | None = None
         for at, (stage, transform) in enumerate(zip(stages, transforms, strict=True)):
             if stage.callable is not None:
+                self._callables.append((at, stage.callable))
                 self._note(at, stage.callable, transform)
                 self._expanding = self._expanding if stage.one_to_one or stage.drops else at
 
@@ -74,6 +78,10 @@ class Blame:
         for frame in frames:
             if id(frame.f_code) in self._owner:
                 return self._owner[id(frame.f_code)]
+        # Lambdas of one function have one name: then it is rather the one that takes no single item.
+        refusing = sorted((_takes_an_item(fn), at) for at, fn in self._callables if _refused_the_call(fn, error))
+        if refusing:
+            return refusing[0][1]
         if self._silent is not None:
             return self._silent
         for frame in reversed(frames):
@@ -101,6 +109,20 @@ def _frames_of(error: BaseException) -> list[FrameType]:
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == __name__.partition(".")[0]
+
+
+def _refused_the_call(function: Callable[..., Any], error: BaseException) -> bool:
+    """Whether the error is Python's own, which says that a function of this name takes other arguments."""
+    name = getattr(unwrapped(function), "__qualname__", None)
+    return isinstance(error, TypeError) and name is not None and str(error).startswith(f"{name}() ")
+
+
+def _takes_an_item(function: Callable[..., Any]) -> bool:
+    try:
+        signature(function).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _code_of(function: Any) -> CodeType | None:

@@ -21,6 +21,9 @@ that could itself be cancelled halfway; `over` is the future that everybody wait
 
 Who waits waits twice (C, H25-H27): the first wait can be cancelled and starts the stop; the second is shielded from
 anyio scopes and repeats after every native cancel, so control returns only when everything is closed.
+
+A run that starts inside another one is entered in the ledger of that one until everybody has left it (nested), and has
+its grace, unless it was given one of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.budget import Budget
+from streamflow.engine.nested import Ledger, Numbers, dropped_in, here, sums
 from streamflow.engine.outcome import Outcome
 from streamflow.engine.planner import SegmentPlan, segments_of
 from streamflow.engine.reader import Reader
@@ -43,7 +47,7 @@ from streamflow.engine.segments import Segment
 from streamflow.engine.telling import described, whereabouts
 from streamflow.engine.writer import Writer
 from streamflow.errors import StageDidNotStop
-from streamflow.stages import Plan
+from streamflow.stages import GRACE, Plan
 
 __all__ = ["Run", "hurry"]
 
@@ -74,9 +78,14 @@ class Run:
         self.ended_at = 0.0
         self.grace = plan.grace
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._awaited = False
+        self.label = plan.name
+        self.nested = Ledger(plan.grace)
+        self._outer: Ledger | None = None
+        self._attended = False
         self._timers: list[asyncio.TimerHandle] = []
         self._wire(segments_of(plan))
+        self.inlet = self.channels[0]
+        """Where its items come in. For a channel that is filled from outside, and left with the run, put that here."""
 
     def _wire(self, segment_plans: Sequence[SegmentPlan]) -> None:
         reader: Reader[Any] | None = None
@@ -100,8 +109,44 @@ class Run:
         """Start every segment's task, sink first, so that readers wait before writers write."""
         self.started_at = perf_counter()
         _running.add(self)
+        self._enter_outer()
+        token = here.set(self.nested)  # the tasks inherit it
         for segment in reversed(self.segments):
             segment.start().add_done_callback(partial(self._task_done, segment))
+        here.reset(token)
+
+    # --- within another run --------------------------------------------------------------------------------------
+
+    def _enter_outer(self) -> None:
+        self._outer = outer = here.get()
+        if outer is not None:
+            outer.enter(self, self.nested)
+            self.grace = self.nested.grace = outer.grace if self.grace == GRACE else self.grace
+
+    def _leave_outer(self) -> None:
+        """Be forgotten by the outer run, once it is over and nobody will take its last items any more."""
+        if self._outer is None or not self.over.done():
+            return
+        if self.output is None or self.output.channel.state == "reader gone":
+            self.inlet.abandon()
+            self._outer.leave(self)
+            self._outer = None
+
+    def account(self) -> Numbers:
+        """Return what it comes to as a part of another run."""
+        channels = [channel.account() for channel in self.channels]
+        if self.inlet is not self.channels[0]:
+            channels.insert(0, self.inlet.account())
+        failed = dropped = 0
+        for segment in self.segments:
+            failed = failed or segment.failed_here
+            dropped += sum(dropped_in(segment))
+        came, went = channels[0][0], channels[-1][1]
+        return Numbers(1, int(not self.over.done()), int(failed), came, went, dropped, *sums(channels))
+
+    def attend(self) -> None:
+        """Promise to look at how it ends: what fails in it is then not told to the event loop."""
+        self._attended = True
 
     # --- the state machine ---------------------------------------------------------------------------------------
 
@@ -159,7 +204,7 @@ class Run:
 
     def hurry(self) -> list[str]:
         """End the grace of what is stopping, and shorten that of what will be; return the names of what is open."""
-        self.grace = min(self.grace, _HURRIED)
+        self.grace = self.nested.grace = min(self.grace, _HURRIED)
         stopping = any(segment.asked for segment in self.segments)
         still_open = [segment for segment in self.segments if stopping and not segment.finished]
         for segment in still_open:
@@ -213,7 +258,8 @@ class Run:
             timer.cancel()
         _running.discard(self)
         self.over.set_result(None)
-        if self.cancelled and not self._awaited:
+        self._leave_outer()
+        if self.cancelled and not self._attended:
             self._report()
 
     def _report(self) -> None:
@@ -230,11 +276,12 @@ class Run:
 
     def cancel(self) -> None:
         """Stop the run: the sink first, then what is above, each when the one below has ended. Twice is harmless."""
-        if self.over.done():
-            return
-        self.cancelled = True
         if self.output is not None:
             self.output.channel.abandon()
+        if self.over.done():
+            self._leave_outer()
+            return
+        self.cancelled = True
         self._stop(self.segments[-1])
         for segment in self.segments:
             if not segment.begun:
@@ -245,7 +292,7 @@ class Run:
 
         Cancellation: stops the run, waits until everything is closed or its grace is over, then goes on as it came.
         """
-        self._awaited = True
+        self.attend()
         try:
             await asyncio.wait([self.over])
         except asyncio.CancelledError as error:
@@ -266,9 +313,10 @@ class Run:
 
         `failing` says that the consumer leaves because of an error: then what failed ahead of demand counts too.
         """
-        self._awaited = True
+        self.attend()
         if self.output is not None:
             self.output.channel.abandon()
+        self._leave_outer()
         self._stop(self.segments[-1])
         try:
             if self.output is not None:

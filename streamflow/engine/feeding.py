@@ -83,7 +83,7 @@ class Feeder(Run, Generic[T]):
 
     def stop(self) -> None:
         """Ask it to stop, without waiting for that: the end of the block waits."""
-        self._awaited = True
+        self.attend()
         self.reader.channel.abandon()
         self._stop(self.segments[-1])
 

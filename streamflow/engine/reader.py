@@ -25,10 +25,10 @@ from streamflow.engine.budget import Budget
 
 __all__ = ["Reader"]
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Reader(Generic[T]):
+class Reader(Generic[T_co]):
     """The input of a stage: an async iterator over the items of its channel.
 
     Example:
@@ -44,7 +44,7 @@ class Reader(Generic[T]):
     after that, and after the end, iteration simply ends. Cancellation: no item is lost but for what is counted.
     """
 
-    def __init__(self, channel: Channel[T], budget: Budget | None = None) -> None:
+    def __init__(self, channel: Channel[T_co], budget: Budget | None = None) -> None:
         """Read `channel`, which nobody else reads."""
         self.channel = channel
         self.budget = budget or Budget()
@@ -55,15 +55,15 @@ class Reader(Generic[T]):
         self._items = self._each()
         self._batches = self._each_batch()
 
-    def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> AsyncIterator[T_co]:
         """Return the iterator itself; taking it twice goes on where it was."""
         return self._items
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         """Return the next item: `first = await anext(items)`."""
         return await self._items.__anext__()
 
-    async def _each(self) -> AsyncGenerator[T, None]:
+    async def _each(self) -> AsyncGenerator[T_co, None]:
         channel, half, all_of_it = self.channel, self._half, self.channel.maxsize
         putters = channel._putters
         while (hand := self.take(all_of_it) or await self.wait_hand(all_of_it)) is not None:
@@ -74,14 +74,14 @@ class Reader(Generic[T]):
             for item in hand:
                 yield item
 
-    def batches(self) -> AsyncIterator[list[T]]:
+    def batches(self) -> AsyncIterator[list[T_co]]:
         """Iterate over lists of items: all that is there, up to half the channel, without waiting for more.
 
         The items of a list count against the channel's bound until the next list is asked for.
         """
         return self._batches
 
-    async def _each_batch(self) -> AsyncGenerator[list[T], None]:
+    async def _each_batch(self) -> AsyncGenerator[list[T_co], None]:
         channel = self.channel
         while (hand := await self.next_hand()) is not None:
             batch = list(hand)
@@ -91,7 +91,7 @@ class Reader(Generic[T]):
             finally:
                 channel.lend(0)
 
-    async def get(self) -> T:
+    async def get(self) -> T_co:
         """Take one item; several tasks of a stage may do so at once, first come, first served.
 
         Raises `EndOfChannel` at the end, and the error of the stage above. Cancellation: nothing was taken.
@@ -134,7 +134,7 @@ class Reader(Generic[T]):
         elif self.channel.state == "drained":
             self.exhausted = True
 
-    def take(self, limit: int) -> Iterator[T] | None:
+    def take(self, limit: int) -> Iterator[T_co] | None:
         """Return what is there, up to `limit` items, as a batch in hand; `None` where `next_hand` has to say more."""
         channel, budget = self.channel, self.budget
         hand = channel._hand
@@ -147,14 +147,14 @@ class Reader(Generic[T]):
         budget.left -= length_hint(hand)
         return hand
 
-    async def next_hand(self) -> Iterator[T] | None:
+    async def next_hand(self) -> Iterator[T_co] | None:
         """Return what is there, up to half the capacity, as a batch in hand, after waiting for one; `None` at the end.
 
         Raises the failure above. Cancellation: nothing was taken.
         """
         return self.take(self._half) or await self.wait_hand(self._half)
 
-    async def wait_hand(self, limit: int) -> Iterator[T] | None:
+    async def wait_hand(self, limit: int) -> Iterator[T_co] | None:
         """Go on where `take` gave `None`: wait for a batch or a turn; `None` at the end. Raises the failure above."""
         channel = self.channel
         while True:

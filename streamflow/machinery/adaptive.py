@@ -24,6 +24,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from streamflow.callables import is_coroutine_function
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 
@@ -63,6 +64,9 @@ class Adaptive:
         check_capacity("Adaptive(high)", self.high)
         check_capacity("Adaptive(tolerance)", self.tolerance, whole=False)
         check_capacity("Adaptive(decrease)", self.decrease, whole=False)
+        told: object = self.on_change
+        if told is not None and (not callable(told) or is_coroutine_function(told)):
+            raise UsageError(f"Adaptive(on_change) must be a plain function of the limit, not {told!r:.60}.")
         if self.low >= self.high:
             raise UsageError(
                 f"Adaptive(low={self.low}, high={self.high}) leaves nothing to find out; write low below high, or "

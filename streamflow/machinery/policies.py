@@ -59,6 +59,9 @@ class Backoff:
             raise UsageError(f"Backoff(factor) must be at least 1, not {self.factor!r}: pauses do not get shorter.")
         if self.most < self.first:
             raise UsageError(f"Backoff(most={self.most:g}) is less than the first pause of {self.first:g} s.")
+        draw: object = self.random
+        if not callable(draw):
+            raise UsageError(f"Backoff(random) must be a function such as random.Random(7).random, not {draw!r:.60}.")
 
     def __iter__(self) -> Iterator[float]:
         """Give the pauses in seconds, without end."""

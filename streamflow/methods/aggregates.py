@@ -39,6 +39,10 @@ class Aggregates(Methods[T_co]):
         """Return the largest item, the first of equal ones; see `sf.max`."""
         return await self.to(aggregates.max(key=key, default=default)).run()
 
+    @overload
+    async def sum(self) -> T_co | int: ...
+    @overload
+    async def sum(self, start: D) -> T_co | D: ...
     @spelled(aggregates.sum)
     async def sum(self, start: Any = 0) -> Any:
         """Add up the items; see `sf.sum`."""

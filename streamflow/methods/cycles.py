@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import cycles
@@ -34,13 +34,19 @@ class Cycles(Methods[T_co]):
         """Emit each item, and then every item that `fn` makes of it, and so on; see `sf.expand`."""
         return self.through(cycles.expand(fn, concurrency=concurrency, ordered=ordered, maxsize=maxsize))
 
-    @spelled(cycles.feedback)
+    @overload
     def feedback(
         self,
-        stages: StageLike[T_co, U] | Sequence[Callable[..., Any]],
-        back: Callable[[U], Any],
+        stages: StageLike[T_co, U],
+        back: Callable[[U], cycles.Several[T_co] | Awaitable[cycles.Several[T_co]]],
         *,
-        maxsize: int = 1024,
-    ) -> Stream[U]:
+        maxsize: int = ...,
+    ) -> Stream[U]: ...
+    @overload
+    def feedback(
+        self, stages: Sequence[Callable[..., Any]], back: Callable[[Any], Any], *, maxsize: int = ...
+    ) -> Stream[Any]: ...
+    @spelled(cycles.feedback)
+    def feedback(self, stages: Any, back: Callable[[Any], Any], *, maxsize: int = 1024) -> Stream[Any]:
         """Run the items through stages of their own and send results in again; see `sf.feedback`."""
         return self.through(cycles.feedback(stages, back, maxsize=maxsize))

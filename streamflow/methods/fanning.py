@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from streamflow.machinery.fans.fan import Overflow
 from streamflow.methods.spelling import Methods, spelled
@@ -35,6 +35,16 @@ class Fanning(Methods[T_co]):
         """Pass items on unchanged and give each to a side sink as well; see `sf.tap_to`."""
         return self.through(fanning.tap_to(sink, maxsize=maxsize, overflow=overflow, errors=errors))
 
+    @overload
+    def tee(
+        self, n: Literal[2] = ..., *, maxsize: int = ..., overflow: Overflow = ...
+    ) -> tuple[Stream[T_co], Stream[T_co]]: ...
+    @overload
+    def tee(
+        self, n: Literal[3], *, maxsize: int = ..., overflow: Overflow = ...
+    ) -> tuple[Stream[T_co], Stream[T_co], Stream[T_co]]: ...
+    @overload
+    def tee(self, n: int, *, maxsize: int = ..., overflow: Overflow = ...) -> tuple[Stream[T_co], ...]: ...
     @spelled(fanning.tee)
     def tee(self, n: int = 2, *, maxsize: int = MAXSIZE, overflow: Overflow = "block") -> tuple[Stream[T_co], ...]:
         """Make `n` sources of one: each gives every item, and the source is read once; see `sf.tee`."""

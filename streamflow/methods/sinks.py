@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from streamflow.methods.spelling import Methods, spelled
 from streamflow.operators import sinks
+from streamflow.stages import Sink
 from streamflow.types import MaybeAwaitable
 
 __all__ = ["Sinks"]
@@ -42,18 +43,23 @@ class Sinks(Methods[T_co]):
     ) -> dict[K, T_co]: ...
     @overload
     async def to_dict(
-        self, key: None = ..., value: None = ..., *, duplicates: Literal["error", "first", "last"] = ...
-    ) -> dict[Any, Any]: ...
+        self: Methods[tuple[K, V]],
+        key: None = ...,
+        value: None = ...,
+        *,
+        duplicates: Literal["error", "first", "last"] = ...,
+    ) -> dict[K, V]: ...
     @spelled(sinks.to_dict)
     async def to_dict(
-        self,
-        key: Callable[[T_co], Any] | None = None,
-        value: Callable[[T_co], Any] | None = None,
+        self: Methods[Any],
+        key: Callable[[Any], Any] | None = None,
+        value: Callable[[Any], Any] | None = None,
         *,
         duplicates: Literal["error", "first", "last"] = "error",
     ) -> dict[Any, Any]:
         """Run it and gather the items into a dict; see `sf.to_dict`."""
-        return await self.to(sinks.to_dict(key, value, duplicates=duplicates)).run()
+        make: Callable[..., Sink[Any, dict[Any, Any]]] = sinks.to_dict  # which of its forms, it finds out itself
+        return await self.to(make(key, value, duplicates=duplicates)).run()
 
     @spelled(sinks.count)
     async def count(self) -> int:

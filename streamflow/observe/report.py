@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from streamflow.channel import ChannelStats
 from streamflow.observe.bottleneck import advice, sentence
 from streamflow.observe.explain import human_bytes
-from streamflow.observe.statistics import RunStats, StageStats
+from streamflow.observe.statistics import NestedStats, RunStats, StageStats
 
 __all__ = ["Report"]
 
 _WIDTH = 100
 _NARROW = 14  # the least that is left of a name
+_NESTED = 10  # how many names of nested runs are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,13 @@ class Report:
         """Return the report as text that fits 100 columns."""
         stats = self.stats
         head = f"{stats.name} {self.outcome} after {stats.seconds:.2f} s" + (f": {self.error}" if self.error else "")
-        blocks = [_wrapped(head), _table(_stage_rows(stats)), _table(_channel_rows(stats)), _wrapped(_account(stats))]
+        blocks = [
+            _wrapped(head),
+            _table(_stage_rows(stats)),
+            _table(_channel_rows(stats)),
+            _nested(stats),
+            _wrapped(_account(stats)),
+        ]
         return "\n\n".join([*filter(None, blocks), _wrapped(self.bottleneck) + "\n" + _wrapped(self.advice)])
 
 
@@ -121,9 +128,40 @@ def _channel_row(above: StageStats, channel: ChannelStats) -> tuple[str, ...]:
     )
 
 
+def _nested(stats: RunStats) -> str:
+    """What the stages ran themselves; where there is much of it, what lost items is shown before the rest."""
+    shown = list(stats.nested)
+    if len(shown) > _NESTED:
+        shown.sort(key=lambda one: one.balanced and not (one.dropped or one.discarded or one.failed))
+    left = shown[_NESTED:]
+    table = _table([("inside the stages", "runs", "in", "out", "dropped", "discarded", "failed"), *_nested_rows(shown)])
+    return table + (f"\nand {len(left)} more, {_losses(left)}" if left else "")
+
+
+def _nested_rows(shown: list[NestedStats]) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.name if one.balanced else f"{one.name} (DOES NOT BALANCE)",
+            f"{one.runs:,}" if one.runs else "",
+            f"{one.items_in:,}",
+            f"{one.items_out:,}",
+            *(f"{number:,}" if number else "" for number in (one.dropped, one.discarded, one.failed)),
+        )
+        for one in shown[:_NESTED]
+    ]
+
+
+def _losses(left: list[NestedStats]) -> str:
+    dropped, discarded = sum(one.dropped for one in left), sum(one.discarded for one in left)
+    return f"with {dropped:,} dropped, {discarded:,} discarded" if dropped or discarded else "which lost nothing"
+
+
 def _account(stats: RunStats) -> str:
-    put, got = (sum(getattr(channel, word) for channel in stats.channels) for word in ("put", "got"))
+    counted = [*stats.channels, *stats.nested]
+    put, got, items = (sum(getattr(one, word) for one in counted) for word in ("put", "got", "items"))
     verdict = "The account balances" if stats.balanced else "THE ACCOUNT DOES NOT BALANCE"
     discarded = f", {stats.discarded:,} discarded because nobody below wanted them" if stats.discarded else ""
+    displaced = put - got - stats.discarded - items if stats.balanced else 0
+    discarded += f", {displaced:,} dropped to make room" if displaced else ""
     failed = "".join(f" It failed in stage {row.position}, {row.name!r}." for row in stats.stages if row.failed)
     return f"{verdict}: over all channels {put:,} items were put, {got:,} taken{discarded}.{failed}"

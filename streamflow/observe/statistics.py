@@ -11,11 +11,12 @@ from time import perf_counter
 
 from streamflow.channel import ChannelStats
 from streamflow.engine.conductor import Run
+from streamflow.engine.nested import NestedStats, dropped_in
 from streamflow.engine.planner import Part
 from streamflow.engine.segments import Segment
 from streamflow.stages import Sink, Source, Stage
 
-__all__ = ["RunStats", "StageStats", "snapshot"]
+__all__ = ["NestedStats", "RunStats", "StageStats", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +49,36 @@ class StageStats:
 
 @dataclass(frozen=True, slots=True)
 class RunStats:
-    """A snapshot of a run: its stages, its channels, and how long it has been going, in seconds."""
+    """A snapshot of a run: its stages, its channels, and how long it has been going, in seconds.
+
+    `nested` says by name what runs its stages have started themselves came to: further sources, branches, groups.
+    """
 
     name: str
     seconds: float
     finished: bool
     stages: tuple[StageStats, ...]
     channels: tuple[ChannelStats, ...]
+    nested: tuple[NestedStats, ...] = ()
 
     @property
     def balanced(self) -> bool:
-        """Whether the account of every channel balances: put = got + discarded + what is in it (promise P2).
+        """Whether the account of every channel balances, of nested runs too: put = got + discarded + what is in it.
 
-        What was put is counted where items go in: if one was lost, it does not balance. While a stage that is a
-        generator runs, the channel it writes balances anyway; that one is known when the stage has ended.
+        What was put is counted where items go in: if one was lost, it does not balance (promise P2). While a stage that
+        is a generator runs, the channel it writes balances anyway; that one is known when the stage has ended.
         """
-        return all(channel.put == channel.got + channel.discarded + channel.items for channel in self.channels)
+        own = all(channel.put == channel.got + channel.discarded + channel.items for channel in self.channels)
+        return own and all(numbers.balanced for numbers in self.nested)
 
     @property
     def discarded(self) -> int:
-        """Items that were put and never taken, because somebody below had enough, failed or was cancelled."""
-        return sum(channel.discarded for channel in self.channels)
+        """Items that were put and never taken, because somebody below had enough, failed or was cancelled.
+
+        Those of nested runs are among them.
+        """
+        own = sum(channel.discarded for channel in self.channels)
+        return own + sum(numbers.discarded for numbers in self.nested)
 
 
 def snapshot(run: Run) -> RunStats:
@@ -80,14 +90,23 @@ def snapshot(run: Run) -> RunStats:
         finished=run.over.done(),
         stages=stages,
         channels=tuple(channel.stats() for channel in run.channels),
+        nested=run.nested.stats(),
     )
 
 
 def _rows(task: int, segment: Segment) -> list[StageStats]:
     counts = segment.counts()
     guilty = segment.guilty(segment.error)[0] if segment.failed_here and segment.error is not None else None
+    dropped = iter(dropped_in(segment))
     return [
-        _row(task, segment, part, _in_and_out(segment, part, counts), failed=guilty is part)
+        _row(
+            task,
+            segment,
+            part,
+            _in_and_out(segment, part, counts),
+            dropped=next(dropped) if isinstance(part.step, Stage) else 0,
+            failed=guilty is part,
+        )
         for part in segment.plan.parts
     ]
 
@@ -104,7 +123,7 @@ def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, i
     return counts[at], counts[at + 1]
 
 
-def _row(task: int, segment: Segment, part: Part, counts: tuple[int, int], *, failed: bool) -> StageStats:
+def _row(task: int, segment: Segment, part: Part, counts: tuple[int, int], *, dropped: int, failed: bool) -> StageStats:
     came, went = counts
     working, for_input, for_room = segment.seconds()
     first, last = part is segment.plan.parts[0], part is segment.plan.parts[-1]
@@ -116,7 +135,7 @@ def _row(task: int, segment: Segment, part: Part, counts: tuple[int, int], *, fa
         task=task,
         items_in=came,
         items_out=went,
-        dropped=max(0, came - went - failed) if isinstance(step, Stage) and step.drops else 0,
+        dropped=dropped,
         failed=int(failed),
         bytes_in=segment.reader.channel.stats().bytes_put if segment.reader is not None and first else 0,
         bytes_out=segment.writer.channel.stats().bytes_put if segment.writer is not None and last else 0,

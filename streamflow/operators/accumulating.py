@@ -17,7 +17,8 @@ from typing import Any, TypeVar, overload
 from streamflow.callables import is_coroutine_function, unwrapped
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
-from streamflow.machinery.functions.per_item import Form, Spread, check_callable, per_item
+from streamflow.machinery.functions.per_item import Form, Spread, check_callable, check_plain, per_item
+from streamflow.machinery.stage_shapes import Batches, Pairs
 from streamflow.machinery.variables import A, B
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
@@ -153,6 +154,7 @@ def map_state(
             f"map_state(fn, make) needs a function that makes the state of each run, not {make!r:.60}. "
             f"Write lambda: {make!r:.60}."
         )
+    check_plain("map_state(make)", make)
     if at_end is not None and not callable(at_end):
         raise UsageError(f"map_state(at_end) must be a function of the last state, not {at_end!r:.60}.")
     later = is_coroutine_function(at_end) or inspect.isasyncgenfunction(unwrapped(at_end))
@@ -186,7 +188,7 @@ class _Pairwise:
         return iter(())
 
 
-def pairwise() -> Stage[A, tuple[A, A]]:
+def pairwise() -> Pairs:
     """Emit each item together with the one before it: `(first, second)`, `(second, third)` and so on.
 
     Example: `await sf.pipeline([1, 2, 4], sf.pairwise(), sf.collect())` gives `[(1, 2), (2, 4)]`.
@@ -199,7 +201,7 @@ def pairwise() -> Stage[A, tuple[A, A]]:
 
     Cancellation: nothing to undo.
     """
-    return Stage(name="pairwise", transform=_Pairwise, groups=2)
+    return Pairs(name="pairwise", transform=_Pairwise, groups=2)
 
 
 class _Sliding:
@@ -226,7 +228,7 @@ class _Sliding:
         return iter(())
 
 
-def sliding(n: int, *, step: int = 1) -> Stage[A, tuple[A, ...]]:
+def sliding(n: int, *, step: int = 1) -> Batches[object]:
     """Emit windows of exactly `n` items as tuples, each beginning `step` items after the one before.
 
     Example: `await sf.pipeline([1, 2, 3, 4], sf.sliding(3), sf.collect())` gives `[(1, 2, 3), (2, 3, 4)]`.
@@ -249,4 +251,4 @@ def sliding(n: int, *, step: int = 1) -> Stage[A, tuple[A, ...]]:
     check_capacity("sliding(n)", n)
     check_capacity("sliding(step)", step)
     name = f"sliding({n})" if step == 1 else f"sliding({n}, step={step})"
-    return Stage(name=name, transform=lambda: _Sliding(n, step), holds_items=n, groups=n)
+    return Batches(name=name, transform=lambda: _Sliding(n, step), holds_items=n, groups=n)

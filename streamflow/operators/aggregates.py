@@ -12,8 +12,8 @@ from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from streamflow.errors import UsageError
-from streamflow.machinery.functions.per_item import check_callable
-from streamflow.machinery.shapes import First, FirstOr
+from streamflow.machinery.functions.per_item import check_callable, check_plain
+from streamflow.machinery.shapes import First, FirstOr, Summed
 from streamflow.machinery.variables import A
 from streamflow.operators.sinks import MISSING, batches_of, present
 from streamflow.stages import Sink
@@ -78,7 +78,7 @@ def max(  # noqa: A001  # the standard word
 
 def _extreme(name: str, choose: Any, key: Callable[[Any], Any] | None, default: Any) -> Sink[Any, Any]:
     if key is not None:
-        check_callable(f"{name}(key)", key)
+        check_plain(f"{name}(key)", key)
 
     async def found(items: AsyncIterable[Any]) -> Any:
         best = MISSING
@@ -90,7 +90,11 @@ def _extreme(name: str, choose: Any, key: Callable[[Any], Any] | None, default: 
     return First(found, name=name) if default is MISSING else FirstOr(found, name=name)
 
 
-def sum(start: Any = 0) -> Sink[Any, Any]:  # noqa: A001  # the standard word
+@overload
+def sum() -> Summed[int]: ...  # noqa: A001
+@overload
+def sum(start: D) -> Summed[D]: ...  # noqa: A001
+def sum(start: Any = 0) -> Summed[Any]:  # noqa: A001  # the standard word
     """Add up the items: the pipeline's value.
 
     Example: `await sf.pipeline([3, 1, 2], sf.sum())` gives `6`.
@@ -119,7 +123,7 @@ def sum(start: Any = 0) -> Sink[Any, Any]:  # noqa: A001  # the standard word
                 total = builtins.sum(batch, total)
         return total
 
-    return Sink(added, name="sum")
+    return Summed(added, name="sum")
 
 
 def any(fn: Callable[[A], MaybeAwaitable[object]] | None = None) -> Sink[A, bool]:  # noqa: A001  # the standard word

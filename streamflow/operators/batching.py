@@ -13,7 +13,7 @@ import functools
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from operator import length_hint
-from typing import Any
+from typing import Any, overload
 
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
@@ -22,6 +22,7 @@ from streamflow.machinery.functions.batches import Counted, Weighed, by_count_an
 from streamflow.machinery.functions.packing import MOST, packed
 from streamflow.machinery.functions.per_item import check_callable
 from streamflow.machinery.functions.pieces import Rechunked
+from streamflow.machinery.stage_shapes import Batches, Unbatched
 from streamflow.machinery.variables import A
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
@@ -29,13 +30,25 @@ from streamflow.types import MaybeAwaitable
 __all__ = ["batch_waiting", "batched", "rechunk", "unbatch"]
 
 
+@overload
+def batched(
+    n: int | None = ..., *, within: float | None = ..., max_weight: float | None = ..., weight: None = ...
+) -> Batches[object]: ...
+@overload
+def batched(
+    n: int | None = ...,
+    *,
+    within: float | None = ...,
+    max_weight: float | None = ...,
+    weight: Callable[[A], MaybeAwaitable[float]] | None,
+) -> Batches[A]: ...
 def batched(
     n: int | None = None,
     *,
     within: float | None = None,
     max_weight: float | None = None,
     weight: Callable[[A], MaybeAwaitable[float]] | None = None,
-) -> Stage[A, tuple[A, ...]]:
+) -> Batches[A]:
     """Group items into tuples, limited by count, by weight or bytes, and by time together.
 
     Example: `await sf.stream(range(7)).batched(3, within=0.25).collect()` gives `[(0, 1, 2), (3, 4, 5), (6,)]`.
@@ -65,13 +78,13 @@ def batched(
     most = MOST if n is None else n
     if max_weight is None:
         if within is None:
-            return Stage(name=name, transform=lambda: Counted(most), holds_items=most, groups=most)
-        return Stage(by_count_and_time(most, within), name=name, holds_items=most, groups=most)
+            return Batches(name=name, transform=lambda: Counted(most), holds_items=most, groups=most)
+        return Batches(by_count_and_time(most, within), name=name, holds_items=most, groups=most)
     weigh = bytes_of if weight is None else weight
     make = functools.partial(Weighed, most, max_weight)
     if within is None:
-        return packed(name, make, weigh, most=most, asked=weight is not None)
-    return Stage(by_weight_and_time(make, weigh, within), name=name, callable=weight, holds_items=most, groups=most)
+        return packed(name, make, weigh, kind=Batches, most=most, asked=weight is not None)
+    return Batches(by_weight_and_time(make, weigh, within), name=name, callable=weight, holds_items=most, groups=most)
 
 
 def _check_limits(n: object, within: object, max_weight: object, weight: object) -> None:
@@ -99,7 +112,7 @@ def _name_of(n: int | None, within: float | None, max_weight: float | None) -> s
     return f"batched({', '.join(words)})"
 
 
-def batch_waiting(n: int) -> Stage[A, tuple[A, ...]]:
+def batch_waiting(n: int) -> Batches[object]:
     """Group whatever is waiting into tuples of up to `n`, without waiting for more.
 
     Example:
@@ -136,10 +149,10 @@ def batch_waiting(n: int) -> Stage[A, tuple[A, ...]]:
                     yield tuple(batch)
                     batch.clear()
 
-    return Stage(waiting, name=f"batch_waiting({n})", holds_items=n, groups=n, output_capacity=1)
+    return Batches(waiting, name=f"batch_waiting({n})", holds_items=n, groups=n, output_capacity=1)
 
 
-def unbatch() -> Stage[Iterable[A], A]:
+def unbatch() -> Unbatched:
     """Emit every item of every batch: the inverse of `batched`.
 
     Example: `await sf.stream([(1, 2), (), (3,)]).unbatch().collect()` gives `[1, 2, 3]`.
@@ -152,10 +165,10 @@ def unbatch() -> Stage[Iterable[A], A]:
 
     A batch is any iterable; empty ones give nothing. Cancellation: the rest of a batch is dropped.
     """
-    return Stage(name="unbatch", transform=_Unbatched)
+    return Unbatched(name="unbatch", transform=_Unbatching)
 
 
-class _Unbatched:
+class _Unbatching:
     done = False
 
     def apply(self, items: Iterator[Iterable[Any]], /) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Hashable, Mapping, Sequence
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from streamflow.engine.feeding import reading
 from streamflow.engine.reader import Reader
@@ -112,7 +112,7 @@ def route(
     """
     check_callable("route", key)
     check_capacity("route(maxsize)", maxsize)
-    if not branches:
+    if not isinstance(cast("object", branches), Mapping) or not branches:
         raise UsageError("route() needs at least one branch: sf.route(key, {value: sink, ...}).")
     if default is not None and None in branches:
         raise UsageError(

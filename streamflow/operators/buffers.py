@@ -15,6 +15,7 @@ from streamflow.engine.feeding import reading
 from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A, B
 from streamflow.machinery.waits.waiting import Admit, Waiting
 from streamflow.stages import Stage
@@ -23,7 +24,7 @@ from streamflow.types import MaybeAwaitable, StageFunction
 __all__ = ["buffer", "conflate"]
 
 
-def buffer(n: int, *, overflow: Literal["block", "drop_newest", "drop_oldest", "fail"] = "block") -> Stage[A, A]:
+def buffer(n: int, *, overflow: Literal["block", "drop_newest", "drop_oldest", "fail"] = "block") -> Passing[object]:
     """Let up to `n` items wait here, so that both sides run in tasks of their own; changes no item.
 
     Example:
@@ -56,10 +57,10 @@ def buffer(n: int, *, overflow: Literal["block", "drop_newest", "drop_oldest", "
     """
     check_capacity("buffer(n)", n)
     if overflow == "block":
-        return Stage(_unchanged, name=f"buffer({n})", capacity=n, one_to_one=True)
-    if overflow not in _POLICIES:
+        return Passing(_unchanged, name=f"buffer({n})", capacity=n, one_to_one=True)
+    if overflow not in tuple(_POLICIES):
         raise UsageError(f"overflow must be 'block', {', '.join(map(repr, _POLICIES))}; not {overflow!r}.")
-    return Stage(
+    return Passing(
         _between(lambda: Waiting(n, _POLICIES[overflow](n))),
         name=f"buffer({n}, {overflow})",
         drops=True,

@@ -151,7 +151,7 @@ def merge(
 
 
 def _check_turns(count: int, weights: Sequence[int] | None, *, priority: bool, end: str) -> None:
-    if end not in {"all", "any"}:
+    if end not in ("all", "any"):
         raise UsageError(f'merge(end) must be "all" or "any", not {end!r}.')
     if weights is None:
         return

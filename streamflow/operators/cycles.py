@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from inspect import isawaitable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 from streamflow.callables import name_of
 from streamflow.errors import UsageError
@@ -77,12 +77,23 @@ def expand(
     return Stage(expanded, name=name, callable=fn, concurrency=concurrency, holds_items=maxsize + 2 * concurrency + 32)
 
 
+@overload
 def feedback(
-    stages: Callable[[Any], AsyncIterable[B]] | Sequence[Callable[..., Any]],
-    back: Callable[[B], Several[Any] | Awaitable[Several[Any]]],
+    stages: Callable[[AsyncIterable[A]], AsyncIterable[B]],
+    back: Callable[[B], Several[A] | Awaitable[Several[A]]],
+    *,
+    maxsize: int = ...,
+) -> Stage[A, B]: ...
+@overload
+def feedback(
+    stages: Sequence[Callable[..., Any]], back: Callable[[Any], Any], *, maxsize: int = ...
+) -> Stage[Any, Any]: ...
+def feedback(
+    stages: Callable[[Any], AsyncIterable[Any]] | Sequence[Callable[..., Any]],
+    back: Callable[[Any], Several[Any] | Awaitable[Several[Any]]],
     *,
     maxsize: int = 1024,
-) -> Stage[Any, B]:
+) -> Stage[Any, Any]:
     """Run the items through stages of their own, emit what comes out, and send what `back` makes of it in again.
 
     Example: `await sf.stream([20]).feedback(sf.map(lambda n: n // 2), lambda n: [n] if n > 1 else None).collect()`
@@ -115,7 +126,7 @@ def feedback(
     inner = tuple(resolve_stage(stage) for stage in given)
     names = " > ".join(stage.name for stage in inner)
 
-    async def fed_back(items: AsyncIterable[Any]) -> AsyncGenerator[B, None]:
+    async def fed_back(items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         circle = Circle(f"feedback({names})", items, inner, back, maxsize)
         async with circle, aclosing(circle.outputs()) as outs:
             async for out in outs:

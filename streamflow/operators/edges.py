@@ -16,6 +16,7 @@ from typing import Any, cast
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
+from streamflow.machinery.stage_shapes import Adding, Passing
 from streamflow.machinery.variables import A, B
 from streamflow.resolving import parts_of
 from streamflow.stages import Source, Stage
@@ -24,7 +25,7 @@ from streamflow.types import SourceLike
 __all__ = ["append", "cycle", "default_if_empty", "prepend", "repeat"]
 
 
-def prepend(*items: B) -> Stage[A, A | B]:
+def prepend(*items: B) -> Adding[B]:
     """Emit these items first, before the input is asked for anything, and then the input.
 
     Example: `await sf.stream(["1,10", "2,20"]).prepend("id,amount").collect()` gives `["id,amount", "1,10", "2,20"]`.
@@ -50,10 +51,10 @@ def prepend(*items: B) -> Stage[A, A | B]:
         async for item in rest:
             yield item
 
-    return Stage(prepended, name="prepend", holds_items=len(items))
+    return Adding(prepended, name="prepend", holds_items=len(items))
 
 
-def append(*items: B) -> Stage[A, A | B]:
+def append(*items: B) -> Adding[B]:
     """Emit these items after the last one of the input.
 
     Example: `await sf.pipeline(["1,10", "2,20"], sf.append("total,30"), sf.collect())` gives
@@ -73,7 +74,7 @@ def append(*items: B) -> Stage[A, A | B]:
     Raises `UsageError` when there is none. Cancellation: these items are not emitted.
     """
     _check_some("append", items)
-    return Stage(name="append", transform=lambda: _Append(items), holds_items=len(items))
+    return Adding(name="append", transform=lambda: _Append(items), holds_items=len(items))
 
 
 def _check_some(operator: str, items: tuple[object, ...]) -> None:
@@ -113,7 +114,7 @@ class _DefaultIfEmpty:
         return iter(self._instead)
 
 
-def default_if_empty(item: B) -> Stage[A, A | B]:
+def default_if_empty(item: B) -> Adding[B]:
     """Pass the input; if it ends without a single item, emit `item` instead.
 
     Example: `await sf.pipeline([], sf.default_if_empty("nothing found"), sf.collect())` gives `["nothing found"]`.
@@ -129,10 +130,10 @@ def default_if_empty(item: B) -> Stage[A, A | B]:
 
     Raises `UsageError` never. Cancellation: nothing to undo.
     """
-    return Stage(name="default_if_empty", transform=lambda: _DefaultIfEmpty(item))
+    return Adding(name="default_if_empty", transform=lambda: _DefaultIfEmpty(item))
 
 
-def cycle() -> Stage[A, A]:
+def cycle() -> Passing[object]:
     """Read the input again whenever it has ended, for ever; every time the source is opened anew.
 
     Example: `await sf.stream(["red", "green"]).cycle().take(5).collect()` gives
@@ -160,10 +161,10 @@ def cycle() -> Stage[A, A]:
                     came = True
                     yield item
 
-    return Stage(cycled, name="cycle", holds_items=2 * _AHEAD + 1, reopens=True)
+    return Passing(cycled, name="cycle", holds_items=2 * _AHEAD + 1, reopens=True)
 
 
-def repeat(times: int) -> Stage[A, A]:
+def repeat(times: int) -> Passing[object]:
     """Read the input `times` times, one after another; every time the source is opened anew.
 
     Example: `await sf.stream([1, 2]).repeat(3).collect()` gives `[1, 2, 1, 2, 1, 2]`.
@@ -191,7 +192,7 @@ def repeat(times: int) -> Stage[A, A]:
                 async for item in reader:
                     yield item
 
-    return Stage(repeated, name=f"repeat({times})", holds_items=2 * _AHEAD + 1, reopens=True)
+    return Passing(repeated, name=f"repeat({times})", holds_items=2 * _AHEAD + 1, reopens=True)
 
 
 _AHEAD = 64

@@ -13,19 +13,19 @@ from __future__ import annotations
 import builtins
 import itertools
 import operator
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from types import UnionType
 from typing import Any, TypeVar, TypeVarTuple, overload
 
 from streamflow.errors import UsageError
 from streamflow.machinery.functions.per_item import FILTER, FLAT_MAP, MAP, TAP, Form, Spread, own_frame, per_item
+from streamflow.machinery.stage_shapes import Flattened, Labelled, Passing
 from streamflow.machinery.variables import A, B
 from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 
 __all__ = [
-    "Flattened",
     "cast",
     "enumerate",
     "filter",
@@ -75,7 +75,7 @@ def starmap(fn: Callable[..., Any]) -> Stage[Any, Any]:
     return per_item("starmap", fn, _Starmap(), MAP.awaiting, spread=True, one_to_one=True)
 
 
-def filter(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:  # noqa: A001  # the standard word
+def filter(fn: Callable[[A], MaybeAwaitable[object]]) -> Passing[A]:  # noqa: A001  # the standard word
     """Keep the items for which `fn` (sync or async) returns something true.
 
     Example: `await sf.stream([3, -1, 0, 4]).filter(lambda amount: amount > 0).collect()` gives `[3, 4]`.
@@ -93,7 +93,7 @@ def filter(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:  # noqa: A
 
     Raises `UsageError` when `fn` is no callable. Cancellation: an item at work is dropped with its call.
     """
-    return per_item("filter", fn, FILTER, FILTER.awaiting, drops=True)
+    return per_item("filter", fn, FILTER, FILTER.awaiting, drops=True, kind=Passing)
 
 
 class _FilterMap(Form):
@@ -148,16 +148,6 @@ class _Later(AsyncIterable[T]):
         )
 
 
-class Flattened(Stage[Any, Any]):
-    """A stage that gives what is in its items, whatever that is: `flatten`. A type checker asks its `__call__`."""
-
-    __slots__ = ()
-
-    def __call__(self, items: AsyncIterable[Iterable[T] | AsyncIterable[T]]) -> AsyncIterator[T]:
-        """Apply it by hand, with no channel."""
-        return self.function(items)
-
-
 def flatten() -> Flattened:
     """Emit every item of the items, which are iterables or async iterables, one after another.
 
@@ -183,12 +173,10 @@ def flatten() -> Flattened:
             return _Later(inner)
         raise TypeError(f"flatten() needs items that are iterables, and this one is of type {type(inner).__name__}.")
 
-    stage = per_item("flatten", opened, FLAT_MAP, FLAT_MAP.awaiting, kind=Flattened)
-    assert isinstance(stage, Flattened)
-    return stage
+    return per_item("flatten", opened, FLAT_MAP, FLAT_MAP.awaiting, kind=Flattened)
 
 
-def tap(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:
+def tap(fn: Callable[[A], MaybeAwaitable[object]]) -> Passing[A]:
     """Call `fn` (sync or async) with each item and pass the item on unchanged, for counting, logging, checking.
 
     Example: `await sf.pipeline([3, 4], sf.tap(print), sf.sum())` gives `7`, and prints both numbers.
@@ -204,7 +192,7 @@ def tap(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:
 
     Raises `UsageError` when `fn` is no callable. Cancellation: an item at work is dropped with its call.
     """
-    return per_item("tap", fn, TAP, TAP.awaiting, one_to_one=True)
+    return per_item("tap", fn, TAP, TAP.awaiting, one_to_one=True, kind=Passing)
 
 
 class _Enumerate:
@@ -225,7 +213,7 @@ class _Enumerate:
         return iter(())
 
 
-def enumerate(start: int = 0) -> Stage[A, tuple[int, A]]:  # noqa: A001  # the standard word
+def enumerate(start: int = 0) -> Labelled[int]:  # noqa: A001  # the standard word
     """Number the items: emit `(number, item)` for each.
 
     Example: `await sf.stream(["red", "green"]).enumerate(1).collect()` gives `[(1, "red"), (2, "green")]`.
@@ -244,7 +232,7 @@ def enumerate(start: int = 0) -> Stage[A, tuple[int, A]]:  # noqa: A001  # the s
     if isinstance(start, bool) or not isinstance(start, int):
         raise UsageError(f"enumerate(start) must be a whole number, not {start!r}.")
     name = f"enumerate({start})" if start else "enumerate"
-    return Stage(name=name, transform=lambda: _Enumerate(start), one_to_one=True)
+    return Labelled(name=name, transform=lambda: _Enumerate(start), one_to_one=True)
 
 
 class _Cast:

@@ -19,7 +19,7 @@ from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.fans.branches import Branch, Branches, Parts
 from streamflow.machinery.fans.fan import Fan, Outlet, Overflow
-from streamflow.machinery.fans.fan_shapes import FanSink, FanStage
+from streamflow.machinery.fans.fan_shapes import FanPassing, FanSink
 from streamflow.machinery.fans.splitting import Split
 from streamflow.machinery.variables import A
 from streamflow.stages import MAXSIZE, Source
@@ -131,7 +131,7 @@ def broadcast(*branches: _Branch, overflow: _Rules = "block", maxsize: int = MAX
 
 
 def _rules(overflow: _Rules, count: int) -> list[Overflow]:
-    rules: list[Any] = [overflow] * count if isinstance(overflow, str) else list(overflow)
+    rules: list[Any] = list(overflow) if isinstance(overflow, (list, tuple)) else [overflow] * count
     for rule in rules:
         Outlet.check_overflow(rule)
     if len(rules) != count:
@@ -145,7 +145,7 @@ def tap_to(
     maxsize: int = MAXSIZE,
     overflow: Overflow = "drop_newest",
     errors: Literal["raise"] | Callable[[Exception], object] = "raise",
-) -> FanStage[A, A]:
+) -> FanPassing[A]:
     """Pass items on unchanged and give each to a side sink as well, which does not hold them back.
 
     Example:
@@ -205,7 +205,7 @@ def tap_to(
             await side.look()
 
     runs: list[Branches] = []
-    return FanStage(tapped, name=f"tap_to({parts.name})", one_to_one=True, holds_items=maxsize, runs=runs)
+    return FanPassing(tapped, name=f"tap_to({parts.name})", one_to_one=True, holds_items=maxsize, runs=runs)
 
 
 class _Side(Branches):
@@ -242,6 +242,16 @@ class _Side(Branches):
         self.raise_input_error()
 
 
+@overload
+def tee(
+    source: SourceLike[A], n: Literal[2] = ..., *, maxsize: int = ..., overflow: Overflow = ...
+) -> tuple[Source[A], Source[A]]: ...
+@overload
+def tee(
+    source: SourceLike[A], n: Literal[3], *, maxsize: int = ..., overflow: Overflow = ...
+) -> tuple[Source[A], Source[A], Source[A]]: ...
+@overload
+def tee(source: SourceLike[A], n: int, *, maxsize: int = ..., overflow: Overflow = ...) -> tuple[Source[A], ...]: ...
 def tee(
     source: SourceLike[A], n: int = 2, *, maxsize: int = MAXSIZE, overflow: Overflow = "block"
 ) -> tuple[Source[A], ...]:

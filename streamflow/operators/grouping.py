@@ -18,6 +18,7 @@ from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.functions.packing import MOST, packed
 from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.stage_shapes import Batches, Groups
 from streamflow.machinery.variables import A, B
 from streamflow.machinery.waits.substreams import Limits, Substreams
 from streamflow.resolving import resolve_stage
@@ -26,15 +27,14 @@ from streamflow.types import MaybeAwaitable, StageFunction
 
 __all__ = ["group_adjacent", "group_by", "split_after", "split_when"]
 
-K = TypeVar("K")
 H = TypeVar("H", bound=Hashable)
 
 
 @overload
-def group_adjacent(key: Callable[[A], Awaitable[K]], *, max_items: int = ...) -> Stage[A, tuple[K, tuple[A, ...]]]: ...
+def group_adjacent(key: Callable[[A], Awaitable[B] | B], *, max_items: int = ...) -> Groups[A, B]: ...
 @overload
-def group_adjacent(key: Callable[[A], K], *, max_items: int = ...) -> Stage[A, tuple[K, tuple[A, ...]]]: ...
-def group_adjacent(key: Callable[[Any], Any], *, max_items: int = MOST) -> Stage[Any, Any]:
+def group_adjacent(key: Callable[[A], Awaitable[B]], *, max_items: int = ...) -> Groups[A, B]: ...
+def group_adjacent(key: Callable[[Any], Any], *, max_items: int = MOST) -> Groups[Any, Any]:
     """Group neighbours with equal keys: emits `(key, (item, ...))` for each run of them.
 
     Example: `await sf.stream(["apple", "avocado", "banana"]).group_adjacent(lambda word: word[0]).collect()` gives
@@ -57,7 +57,7 @@ def group_adjacent(key: Callable[[Any], Any], *, max_items: int = MOST) -> Stage
     """
     check_callable("group_adjacent", key)
     check_capacity("group_adjacent(max_items)", max_items)
-    return packed("group_adjacent", lambda: _Adjacent(max_items), key, most=max_items)
+    return packed("group_adjacent", lambda: _Adjacent(max_items), key, kind=Groups, most=max_items)
 
 
 class _Adjacent:
@@ -92,7 +92,7 @@ def _too_many(operator: str, most: int, what: str) -> LimitExceeded:
     )
 
 
-def split_when(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MOST) -> Stage[A, tuple[A, ...]]:
+def split_when(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MOST) -> Batches[A]:
     """Begin a new group at each item for which `fn` returns something true; emits the groups as tuples.
 
     Example:
@@ -117,10 +117,10 @@ def split_when(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MO
     """
     check_callable("split_when", fn)
     check_capacity("split_when(max_items)", max_items)
-    return packed("split_when", lambda: _Split(max_items), fn, most=max_items)
+    return packed("split_when", lambda: _Split(max_items), fn, kind=Batches, most=max_items)
 
 
-def split_after(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MOST) -> Stage[A, tuple[A, ...]]:
+def split_after(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = MOST) -> Batches[A]:
     """End the group after each item for which `fn` returns something true; emits the groups as tuples.
 
     Example:
@@ -146,7 +146,7 @@ def split_after(fn: Callable[[A], MaybeAwaitable[object]], *, max_items: int = M
     """
     check_callable("split_after", fn)
     check_capacity("split_after(max_items)", max_items)
-    return packed("split_after", lambda: _SplitAfter(max_items), fn, most=max_items)
+    return packed("split_after", lambda: _SplitAfter(max_items), fn, kind=Batches, most=max_items)
 
 
 class _Split:
@@ -254,7 +254,7 @@ def group_by(
     check_capacity("group_by(maxsize)", maxsize)
     if idle is not None:
         check_capacity("group_by(idle)", idle, whole=False)
-    if overflow not in {"close", "fail"}:
+    if overflow not in ("close", "fail"):
         raise UsageError(f"overflow must be 'close' or 'fail', not {overflow!r}.")
     limits = Limits(max_open, maxsize, idle, fails=overflow == "fail")
 

@@ -158,7 +158,7 @@ class Hub(Generic[T]):
 
         Raises `UsageError` for another word; the pipeline raises `ChannelClosed` when the hub has ended before it.
         """
-        if then not in {"close", "leave"}:
+        if then not in ("close", "leave"):
             raise UsageError(f'hub.sink(then) is "close" or "leave", not {then!r}.')
 
         async def published(items: AsyncIterable[T]) -> int:

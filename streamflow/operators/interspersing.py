@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from streamflow.machinery.variables import A, B
+from streamflow.machinery.stage_shapes import Adding
+from streamflow.machinery.variables import B
 from streamflow.operators.sinks import MISSING
-from streamflow.stages import Stage
 
 __all__ = ["intersperse"]
 
@@ -44,7 +44,7 @@ class _Intersperse:
         return chain(() if self._begun else self._start, self._end)
 
 
-def intersperse(separator: B, *, start: B = MISSING, end: B = MISSING) -> Stage[A, A | B]:
+def intersperse(separator: B, *, start: B = MISSING, end: B = MISSING) -> Adding[B]:
     """Put `separator` between each two items, and, where they are given, `start` before the first and `end` at the end.
 
     Example: `await sf.stream(["1", "2"]).intersperse(",", start="[", end="]").collect()` gives
@@ -66,4 +66,4 @@ def intersperse(separator: B, *, start: B = MISSING, end: B = MISSING) -> Stage[
 
     Raises `UsageError` never. Cancellation: nothing to undo.
     """
-    return Stage(name="intersperse", transform=lambda: _Intersperse(separator, start, end))
+    return Adding(name="intersperse", transform=lambda: _Intersperse(separator, start, end))

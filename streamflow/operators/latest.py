@@ -30,6 +30,7 @@ from streamflow.engine.inlet import NONE
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.stage_shapes import MYPY
 from streamflow.machinery.variables import A, B
 from streamflow.machinery.waits.switching import AHEAD, Switch
 from streamflow.machinery.waits.watching import Parts, Watch, input_or_news, parts_for, watching
@@ -43,6 +44,7 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 Ts = TypeVarTuple("Ts")
+Bs = TypeVarTuple("Bs")
 X = TypeVar("X")
 
 _TURNS = 4  # turns of the loop until a source that has an item at once has given it
@@ -110,9 +112,20 @@ class WithLatest(Stage[Any, Any], Generic[*Ts]):
 
     __slots__ = ()
 
-    def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X, *Ts]]:
-        """Apply it by hand: `async for item, rate in sf.with_latest_from(rates)(items)`."""
-        return self.function(items)
+    if MYPY:
+
+        class _Call:
+            def __get__(
+                self, stage: WithLatest[*Bs], owner: object = None, /
+            ) -> Callable[[AsyncIterable[X]], AsyncIterator[tuple[X, *Bs]]]: ...
+
+        __call__ = _Call()  # type: ignore[assignment]  # see stage_shapes.py
+
+    else:
+
+        def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X, *Ts]]:
+            """Apply it by hand: `async for item, rate in sf.with_latest_from(rates)(items)`."""
+            return self.function(items)
 
 
 @overload

@@ -64,7 +64,7 @@ def into(target: Target, *, then: Literal["close", "leave"] = "leave") -> Sink[A
     Raises `UsageError` for what it cannot write to. Cancellation: the item at hand may or may not have been taken by
     the target; with `then="close"` the target is broken off as after an error.
     """
-    if then not in {"close", "leave"}:
+    if then not in ("close", "leave"):
         raise UsageError(f'into(then) is "close" or "leave", not {then!r}.')
     way = _way(target)
     if then == "close" and isinstance(target, asyncio.Queue) and not isinstance(target, Channel):

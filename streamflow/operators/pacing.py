@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from inspect import iscoroutine
 from itertools import repeat
-from typing import Any
+from typing import Any, overload
 
 from streamflow.callables import is_coroutine_function
 from streamflow.engine.clock import FINEST, has_come, seconds_of, sleep_until
@@ -22,9 +22,9 @@ from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.functions.per_item import check_callable
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A
 from streamflow.machinery.waits.arrivals import Arrivals
-from streamflow.stages import Stage
 
 __all__ = ["delay", "spaced", "throttle"]
 
@@ -57,9 +57,13 @@ class _Bucket:
         self._late = min(seconds, _LATE)
 
 
+@overload
+def throttle(rate: float, *, per: float = ..., burst: float = ..., cost: None = ...) -> Passing[object]: ...
+@overload
+def throttle(rate: float, *, per: float = ..., burst: float = ..., cost: Callable[[A], float] | None) -> Passing[A]: ...
 def throttle(
     rate: float, *, per: float = 1.0, burst: float = 1, cost: Callable[[A], float] | None = None
-) -> Stage[A, A]:
+) -> Passing[A]:
     """Let through at most `rate` items in `per` seconds; the others wait for their turn, none is dropped.
 
     Example: `await sf.stream(["a", "b", "c", "d"]).throttle(2, burst=2).timed().collect()` gives
@@ -102,7 +106,7 @@ def throttle(
                 bucket.slept_too_long_by(time() - due)
             yield item
 
-    return Stage(throttled, name=f"throttle({rate:g}, per={per:g})", callable=cost, one_to_one=True)
+    return Passing(throttled, name=f"throttle({rate:g}, per={per:g})", callable=cost, one_to_one=True)
 
 
 def _check_cost(cost: Callable[[A], float]) -> None:
@@ -116,13 +120,13 @@ def _cost_of(cost: Callable[[A], float], item: A) -> float:
     try:
         if 0 <= units < math.inf:
             return float(units)
-    except TypeError:
+    except (TypeError, OverflowError):
         if iscoroutine(units):
             units.close()
     raise UsageError(f"throttle(cost) must return a number of units, 0 or more, not {units!r:.60} for {item!r:.60}.")
 
 
-def spaced(seconds: float) -> Stage[A, A]:
+def spaced(seconds: float) -> Passing[object]:
     """Emit items at least `seconds` apart: the next one waits until so long after the one before.
 
     Example: `await sf.stream(["a", "b", "c"]).spaced(0.5).timed().collect()` gives
@@ -152,10 +156,10 @@ def spaced(seconds: float) -> Stage[A, A]:
             free_at = time() + seconds
             yield item
 
-    return Stage(spaced_out, name=f"spaced({seconds:g})", one_to_one=True)
+    return Passing(spaced_out, name=f"spaced({seconds:g})", one_to_one=True)
 
 
-def delay(seconds: float, *, maxsize: int = 16) -> Stage[A, A]:
+def delay(seconds: float, *, maxsize: int = 16) -> Passing[object]:
     """Emit each item `seconds` after it was taken, so that order and distances stay as they are.
 
     Example: `await sf.stream(["a", "b"]).spaced(1.0).delay(30.0).timed().collect()` gives `[(30.0, "a"), (31.0, "b")]`.
@@ -194,4 +198,4 @@ def delay(seconds: float, *, maxsize: int = 16) -> Stage[A, A]:
                     yield held.popleft()[1]
             await arrivals.end()
 
-    return Stage(delayed, name=f"delay({seconds:g})", holds_items=maxsize, one_to_one=True)
+    return Passing(delayed, name=f"delay({seconds:g})", holds_items=maxsize, one_to_one=True)

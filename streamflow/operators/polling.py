@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from streamflow.callables import name_of
-from streamflow.limits import check_capacity
+from streamflow.engine.clock import Grid, seconds_of
 from streamflow.machinery.functions.per_item import check_callable
 from streamflow.stages import Source
 from streamflow.types import MaybeAwaitable
@@ -24,7 +23,6 @@ __all__ = ["poll"]
 T = TypeVar("T")
 
 _UNLIKE: Any = object()  # what no result is equal to
-_HAIR = 1e-6  # part of a period by which a clock may be off
 
 
 # The second form tells mypy what the first tells pyright, as for `flat_map`.
@@ -77,7 +75,7 @@ def poll(
     work is cancelled.
     """
     check_callable("poll(fn)", fn)
-    check_capacity("poll(every)", every, whole=False)
+    every = seconds_of("poll(every)", every)
     if until is not None:
         check_callable("poll(until)", until)
     polled = functools.partial(_polled, fn, every, until, changes_only=changes_only)
@@ -87,7 +85,9 @@ def poll(
 async def _polled(
     fn: Callable[[], Any], every: float, until: Callable[[Any], Any] | None, *, changes_only: bool
 ) -> AsyncGenerator[Any, None]:
-    grid = _Grid(every)
+    time = asyncio.get_running_loop().time
+    grid = Grid(time(), every)
+    number = 0
     last = _UNLIKE
     while True:
         result = await _called(fn)
@@ -97,26 +97,10 @@ async def _polled(
         if over:
             return
         last = result
-        await grid.next()
+        number = max(number + 1, grid.next(time()))
+        await asyncio.sleep(grid.moment(number) - time())  # gives a turn even where the moment is now
 
 
 async def _called(fn: Callable[..., Any], *args: Any) -> Any:
     result = fn(*args)
     return await result if isawaitable(result) else result
-
-
-class _Grid:
-    """Times at one distance from each other, the first of them now."""
-
-    def __init__(self, every: float) -> None:
-        self._every = every
-        self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
-        self._tick = 0
-
-    async def next(self) -> None:
-        """Wait for the next time that has not passed; one that is due this very moment has not."""
-        passed = (self._loop.time() - self._start) / self._every
-        # A timer may go off a hair too early: its own tick must not come again.
-        self._tick = max(self._tick + 1, math.ceil(passed - _HAIR))
-        await asyncio.sleep(self._start + self._tick * self._every - self._loop.time())

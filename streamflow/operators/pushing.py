@@ -145,14 +145,15 @@ class Push(Generic[T]):
 
     def _oust(self, item: T) -> None:
         """Drop those that wait longest until there is room."""
-        while True:
-            # Not `get_nowait`: that keeps an item for a reader who was woken and has not come yet; it takes the next.
-            self._channel._take()  # noqa: SLF001
+        # Not `get_nowait`: that keeps an item for a reader who was woken and has not come yet; it takes the next.
+        while self._channel.discard_oldest():
             self._ousted += 1
             try:
-                return self._channel.put_nowait(item)
+                self._channel.put_nowait(item)
             except asyncio.QueueFull:
                 continue
+            return
+        self._dropped += 1
 
     def close(self) -> None:
         """End the stream after what was put. Never waits; twice is harmless."""
@@ -249,5 +250,4 @@ class Push(Generic[T]):
     def stats(self) -> ChannelStats:
         """Return a snapshot of the counters; what was dropped is in `put` and in `discarded`."""
         seen = self._channel.stats()
-        dropped, ousted = self._dropped, self._ousted
-        return replace(seen, put=seen.put + dropped, got=seen.got - ousted, discarded=seen.discarded + dropped + ousted)
+        return replace(seen, put=seen.put + self._dropped, discarded=seen.discarded + self._dropped)

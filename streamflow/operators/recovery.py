@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from inspect import isawaitable
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, Never, TypeAlias, TypeVar, cast, overload
 
 from streamflow.engine.feeding import reading
 from streamflow.errors import UsageError
 from streamflow.machinery.attempts import AHEAD, HOLDS, Emitted, attempt, shortened
+from streamflow.machinery.stage_shapes import Adding
 from streamflow.machinery.variables import A, B
 from streamflow.operators.resuming import Resume
 from streamflow.resolving import parts_of
@@ -27,18 +28,19 @@ from streamflow.types import SourceLike
 __all__ = ["catch", "fallback"]
 
 E = TypeVar("E", bound=Exception)
+_Raising: TypeAlias = Callable[[E], Awaitable[None] | None]
 
 _log = logging.getLogger("streamflow")
 
 
 @overload
-def catch(*types: type[E], then: Literal["stop"]) -> Stage[A, A]: ...
+def catch(*types: type[E], then: Literal["stop"] | _Raising[E]) -> Adding[Never]: ...
 @overload
 def catch(
     *types: type[E],
     then: Iterable[B] | AsyncIterable[B] | Callable[[E], SourceLike[B] | Awaitable[SourceLike[B] | None] | None],
-) -> Stage[A, A | B]: ...
-def catch(*types: type[E], then: Any) -> Stage[A, Any]:
+) -> Adding[B]: ...
+def catch(*types: type[E], then: Any) -> Adding[Any]:
     """End the stream cleanly, or with other items, when the stages above fail with an error of these types.
 
     Example:
@@ -90,7 +92,7 @@ def catch(*types: type[E], then: Any) -> Stage[A, Any]:
                 yield item
 
     name = f"catch({', '.join(kind.__name__ for kind in types)})"
-    return Stage(caught, name=name, holds_items=HOLDS)
+    return Adding(caught, name=name, holds_items=HOLDS)
 
 
 def _check_types(operator: str, types: object) -> None:
@@ -135,7 +137,7 @@ def fallback(
     *sources: SourceLike[B],
     on: type[Exception] | tuple[type[Exception], ...] = Exception,
     resume: Resume | None = None,
-) -> Stage[A, A | B]:
+) -> Adding[B]:
     """Go on with another source when what stands above fails, and with the next one when that fails too.
 
     Example:
@@ -165,7 +167,7 @@ def fallback(
     if not sources:
         raise UsageError("fallback needs another source: fallback(replica).")
     _check_types("fallback", on)
-    if resume not in {None, "start", "after"}:
+    if resume not in (None, "start", "after"):
         raise UsageError(f"fallback(resume) must be 'start', 'after' or None, not {resume!r}.")
     names = [parts_of(source)[0].name for source in sources]
     kinds = on if isinstance(on, tuple) else (on,)
@@ -181,7 +183,7 @@ def fallback(
                 line.check_end()
                 return
 
-    return Stage(fallen_back, name=f"fallback({', '.join(names)})", holds_items=HOLDS)
+    return Adding(fallen_back, name=f"fallback({', '.join(names)})", holds_items=HOLDS)
 
 
 class _Line:

@@ -41,7 +41,7 @@ Resume: TypeAlias = Literal["start", "after"]
 """Where another run goes on: `"start"`: its items are emitted again; `"after"`: those emitted already are skipped."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Resumable(Source[T_co]):
     """A source that can be opened after any of its items; made by `resumable`.
 

@@ -20,9 +20,9 @@ from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.machinery.attempts import HOLDS, attempt, shortened
 from streamflow.machinery.policies import Backoff, Retry
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A
 from streamflow.operators.resuming import Place, Resume
-from streamflow.stages import Stage
 
 __all__ = ["BACKOFF", "retry"]
 
@@ -41,7 +41,7 @@ def retry(
     backoff: Backoff = BACKOFF,
     reset_after: float | None = 60.0,
     resume: Resume | None = None,
-) -> Stage[A, A]:
+) -> Passing[object]:
     """Run everything above again, after a pause, when it fails with an error that is worth it.
 
     Example:
@@ -84,7 +84,7 @@ def retry(
     pause ends at once.
     """
     policy = Retry(attempts, on, backoff=backoff, reset_after=reset_after)
-    if resume not in {None, "start", "after"}:
+    if resume not in (None, "start", "after"):
         raise UsageError(f"retry(resume) must be 'start' or 'after', not {resume!r}.")
     name = f"retry({attempts})" if resume is None else f"retry({attempts}, resume={resume!r})"
 
@@ -101,7 +101,7 @@ def retry(
                 return
             await asyncio.sleep(row.pause)
 
-    return Stage(retried, name=name, holds_items=HOLDS, reopens=True)
+    return Passing(retried, name=name, holds_items=HOLDS, reopens=True)
 
 
 class _Row:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import partial
+from typing import overload
 
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
@@ -22,8 +23,8 @@ from streamflow.machinery.functions.passing import (
     TakeWhile,
 )
 from streamflow.machinery.functions.per_item import own_frame, per_item
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A
-from streamflow.stages import Stage
 from streamflow.types import MaybeAwaitable
 
 __all__ = ["dedupe", "distinct", "skip", "skip_last", "skip_while", "take", "take_last", "take_while"]
@@ -34,7 +35,7 @@ def _check_count(name: str, n: object) -> None:
         raise UsageError(f"{name} must be a whole number of items, 0 or more, not {n!r}.")
 
 
-def take(n: int) -> Stage[A, A]:
+def take(n: int) -> Passing[object]:
     """Pass the first `n` items (0 or more), then end the stream; the stages above are closed. That is success.
 
     Example: `await sf.pipeline(range(1_000_000), sf.take(3), sf.collect())` gives `[0, 1, 2]`.
@@ -51,10 +52,10 @@ def take(n: int) -> Stage[A, A]:
     Raises `UsageError` for a negative or no whole number. Cancellation: nothing to undo.
     """
     _check_count("take(n)", n)
-    return Stage(name=f"take({n})", transform=lambda: Take(n), drops=True)
+    return Passing(name=f"take({n})", transform=lambda: Take(n), drops=True)
 
 
-def take_while(fn: Callable[[A], MaybeAwaitable[object]], *, inclusive: bool = False) -> Stage[A, A]:
+def take_while(fn: Callable[[A], MaybeAwaitable[object]], *, inclusive: bool = False) -> Passing[A]:
     """Pass items as long as `fn` (sync or async) returns something true, then end the stream. That is success.
 
     Example:
@@ -76,10 +77,10 @@ def take_while(fn: Callable[[A], MaybeAwaitable[object]], *, inclusive: bool = F
 
     Raises `UsageError` when `fn` is no callable. Cancellation: an item at work is dropped with its call.
     """
-    return per_item("take_while", fn, partial(TakeWhile, inclusive=inclusive), drops=True)
+    return per_item("take_while", fn, partial(TakeWhile, inclusive=inclusive), drops=True, kind=Passing)
 
 
-def take_last(n: int) -> Stage[A, A]:
+def take_last(n: int) -> Passing[object]:
     """Pass the last `n` items (0 or more), once it is known which they are.
 
     Example: `await sf.pipeline(range(10), sf.take_last(3), sf.collect())` gives `[7, 8, 9]`.
@@ -96,10 +97,10 @@ def take_last(n: int) -> Stage[A, A]:
     Raises `UsageError` for a negative or no whole number. Cancellation: the items that are held are dropped.
     """
     _check_count("take_last(n)", n)
-    return Stage(name=f"take_last({n})", transform=lambda: TakeLast(n), drops=True, holds_items=n)
+    return Passing(name=f"take_last({n})", transform=lambda: TakeLast(n), drops=True, holds_items=n)
 
 
-def skip(n: int) -> Stage[A, A]:
+def skip(n: int) -> Passing[object]:
     """Drop the first `n` items (0 or more) and pass all after them.
 
     Example: `await sf.stream(["id,amount", "1,10", "2,20"]).skip(1).collect()` gives `["1,10", "2,20"]`.
@@ -116,10 +117,10 @@ def skip(n: int) -> Stage[A, A]:
     Raises `UsageError` for a negative or no whole number. Cancellation: nothing to undo.
     """
     _check_count("skip(n)", n)
-    return Stage(name=f"skip({n})", transform=lambda: Skip(n), drops=True)
+    return Passing(name=f"skip({n})", transform=lambda: Skip(n), drops=True)
 
 
-def skip_while(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:
+def skip_while(fn: Callable[[A], MaybeAwaitable[object]]) -> Passing[A]:
     """Drop items as long as `fn` (sync or async) returns something true, and pass all after them.
 
     Example: `await sf.stream(["# a", "# b", "x = 1", "# c"]).skip_while(lambda line: line.startswith("#")).collect()`
@@ -136,10 +137,10 @@ def skip_while(fn: Callable[[A], MaybeAwaitable[object]]) -> Stage[A, A]:
 
     Raises `UsageError` when `fn` is no callable. Cancellation: an item at work is dropped with its call.
     """
-    return per_item("skip_while", fn, SkipWhile, drops=True)
+    return per_item("skip_while", fn, SkipWhile, drops=True, kind=Passing)
 
 
-def skip_last(n: int) -> Stage[A, A]:
+def skip_last(n: int) -> Passing[object]:
     """Pass all items but the last `n` (0 or more); each waits until `n` more have come.
 
     Example: `await sf.stream(["1,10", "2,20", "total,30"]).skip_last(1).collect()` gives `["1,10", "2,20"]`.
@@ -156,10 +157,14 @@ def skip_last(n: int) -> Stage[A, A]:
     Raises `UsageError` for a negative or no whole number. Cancellation: the items that are held are dropped.
     """
     _check_count("skip_last(n)", n)
-    return Stage(name=f"skip_last({n})", transform=lambda: SkipLast(n), drops=True, holds_items=n)
+    return Passing(name=f"skip_last({n})", transform=lambda: SkipLast(n), drops=True, holds_items=n)
 
 
-def distinct(n: int, *, key: Callable[[A], MaybeAwaitable[Hashable]] | None = None) -> Stage[A, A]:
+@overload
+def distinct(n: int, *, key: None = ...) -> Passing[object]: ...
+@overload
+def distinct(n: int, *, key: Callable[[A], MaybeAwaitable[Hashable]] | None) -> Passing[A]: ...
+def distinct(n: int, *, key: Callable[[A], MaybeAwaitable[Hashable]] | None = None) -> Passing[A]:
     """Drop items that equal one of the `n` different ones seen last, so memory stays bounded.
 
     Example: `await sf.pipeline(["a", "b", "a", "c", "b"], sf.distinct(1000), sf.collect())` gives `["a", "b", "c"]`.
@@ -195,11 +200,15 @@ def distinct(n: int, *, key: Callable[[A], MaybeAwaitable[Hashable]] | None = No
 
     name, make = f"distinct({n})", partial(Distinct, n, refuse)
     if key is None:
-        return Stage(name=name, transform=make, callable=refuse, drops=True, holds_items=n)
-    return per_item(name, key, make, drops=True, holds_items=n)
+        return Passing(name=name, transform=make, callable=refuse, drops=True, holds_items=n)
+    return per_item(name, key, make, drops=True, holds_items=n, kind=Passing)
 
 
-def dedupe(*, key: Callable[[A], MaybeAwaitable[object]] | None = None) -> Stage[A, A]:
+@overload
+def dedupe(*, key: None = ...) -> Passing[object]: ...
+@overload
+def dedupe(*, key: Callable[[A], MaybeAwaitable[object]] | None) -> Passing[A]: ...
+def dedupe(*, key: Callable[[A], MaybeAwaitable[object]] | None = None) -> Passing[A]:
     """Drop items that equal the item before: of a run of equal ones the first passes.
 
     Example: `await sf.stream([20, 20, 21, 21, 20]).dedupe().collect()` gives `[20, 21, 20]`: a change is told once.
@@ -219,5 +228,5 @@ def dedupe(*, key: Callable[[A], MaybeAwaitable[object]] | None = None) -> Stage
     Raises `UsageError` when `key` is no callable. Cancellation: an item at work is dropped with its call.
     """
     if key is None:
-        return Stage(name="dedupe", transform=Dedupe, drops=True)
-    return per_item("dedupe", key, Dedupe, drops=True)
+        return Passing(name="dedupe", transform=Dedupe, drops=True)
+    return per_item("dedupe", key, Dedupe, drops=True, kind=Passing)

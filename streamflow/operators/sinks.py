@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar, overload
 from streamflow.engine.reader import Reader
 from streamflow.errors import LimitExceeded, UsageError
 from streamflow.limits import check_capacity
-from streamflow.machinery.functions.per_item import check_callable
-from streamflow.machinery.shapes import Collected, First, FirstOr
+from streamflow.machinery.functions.per_item import check_callable, check_plain
+from streamflow.machinery.shapes import ByKey, Collected, First, FirstOr, FromPairs
 from streamflow.machinery.variables import A
 from streamflow.stages import Sink
 from streamflow.types import MaybeAwaitable
@@ -26,7 +26,9 @@ from streamflow.types import MaybeAwaitable
 __all__ = ["collect", "count", "drain", "first", "last", "reduce", "single", "to_dict"]
 
 D = TypeVar("D")
+K = TypeVar("K")
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 class _Missing:
@@ -84,6 +86,18 @@ def collect(limit: int | None = None) -> Collected:
     return Collected(collected, name="collect" if limit is None else f"collect(limit={limit})")
 
 
+@overload
+def to_dict(
+    key: Callable[[A], K], value: Callable[[A], V], *, duplicates: Literal["error", "first", "last"] = ...
+) -> Sink[A, dict[K, V]]: ...
+@overload
+def to_dict(
+    key: Callable[[A], K], value: None = ..., *, duplicates: Literal["error", "first", "last"] = ...
+) -> ByKey[A, K]: ...
+@overload
+def to_dict(
+    key: None = ..., value: None = ..., *, duplicates: Literal["error", "first", "last"] = ...
+) -> FromPairs: ...
 def to_dict(
     key: Callable[[Any], Any] | None = None,
     value: Callable[[Any], Any] | None = None,
@@ -105,31 +119,34 @@ def to_dict(
         value: gives the value of an item; without it, and with `key`, the value is the item.
         duplicates: what a key that comes again means: an error, or that the `"first"` or the `"last"` value stays.
 
-    Raises `UsageError` for a `value` without `key`, and for a key that comes again. Cancellation: the dict is dropped.
+    Raises `UsageError` for a `value` without `key`, when one of them is no plain function, and for a key that comes
+    again. Cancellation: the dict is dropped.
     """
     if key is None and value is not None:
         raise UsageError("to_dict(value=...) needs key=...; without both the items are pairs of a key and a value.")
-    if duplicates not in {"error", "first", "last"}:
+    for name, fn in (("key", key), ("value", value)):
+        if fn is not None:
+            check_plain(f"to_dict({name})", fn)
+    if duplicates not in ("error", "first", "last"):
         raise UsageError(f'to_dict(duplicates) is "error", "first" or "last", not {duplicates!r}.')
 
     async def gathered(items: AsyncIterable[Any]) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         number = 0
-        async with aclosing(batches_of(items)) as batches:
-            async for batch in batches:
-                for item in batch:
-                    number += 1
-                    name, entry = item if key is None else (key(item), item if value is None else value(item))
-                    if name not in out or duplicates == "last":
-                        out[name] = entry
-                    elif duplicates == "error":
-                        raise UsageError(
-                            f"to_dict() was given the key {name!r:.80} a second time, with item {number}. To keep one "
-                            f'of them, write duplicates="first" or duplicates="last".'
-                        )
+        async for item in items:
+            number += 1
+            name, entry = item if key is None else (key(item), item if value is None else value(item))
+            if name in out and duplicates == "error":
+                raise UsageError(
+                    f"to_dict() was given the key {name!r:.80} a second time, with item {number}. To keep one of them, "
+                    f'write duplicates="first" or duplicates="last".'
+                )
+            if name not in out or duplicates == "last":
+                out[name] = entry
         return out
 
-    return Sink(gathered, name="to_dict")
+    kind: type[Sink[Any, Any]] = FromPairs if key is None else ByKey if value is None else Sink
+    return kind(gathered, name="to_dict")
 
 
 def count() -> Sink[Any, int]:

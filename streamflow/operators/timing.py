@@ -19,14 +19,14 @@ from typing import Any, Generic, overload
 from streamflow.engine.clock import Grid, has_come, seconds_of
 from streamflow.engine.feeding import reading
 from streamflow.errors import PipelineTimeout, UsageError
+from streamflow.machinery.stage_shapes import Adding, Labelled, Passing
 from streamflow.machinery.variables import A, B
 from streamflow.machinery.waits.arrivals import Arrivals
-from streamflow.stages import Stage
 
 __all__ = ["debounce", "heartbeat", "sample", "timed", "timeout"]
 
 
-def debounce(seconds: float) -> Stage[A, A]:
+def debounce(seconds: float) -> Passing[object]:
     """Emit an item when no other has come for `seconds`; an item that is followed sooner is dropped.
 
     Example:
@@ -64,10 +64,10 @@ def debounce(seconds: float) -> Stage[A, A]:
                 yield latest
             await arrivals.end()
 
-    return Stage(debounced, name=f"debounce({seconds:g})", drops=True, output_capacity=1)
+    return Passing(debounced, name=f"debounce({seconds:g})", drops=True, output_capacity=1)
 
 
-def sample(seconds: float) -> Stage[A, A]:
+def sample(seconds: float) -> Passing[object]:
     """Emit the latest item every `seconds`, if one has come since the last time; the others are dropped.
 
     Example: `await sf.stream(sf.interval(0.3, times=10)).sample(1.0).collect()` gives
@@ -105,10 +105,10 @@ def sample(seconds: float) -> Stage[A, A]:
                 yield latest
             await arrivals.end()
 
-    return Stage(sampled, name=f"sample({seconds:g})", drops=True, output_capacity=1)
+    return Passing(sampled, name=f"sample({seconds:g})", drops=True, output_capacity=1)
 
 
-def timeout(*, first: float | None = None, between: float | None = None, total: float | None = None) -> Stage[A, A]:
+def timeout(*, first: float | None = None, between: float | None = None, total: float | None = None) -> Passing[object]:
     """Fail with `PipelineTimeout` when the input takes too long: for its first item, for the next one, or in all.
 
     Example: `await sf.stream(["a"]).delay(9).timeout(first=5).catch(sf.PipelineTimeout, then=["too late"]).collect()`
@@ -154,7 +154,7 @@ def timeout(*, first: float | None = None, between: float | None = None, total: 
                     passed += 1
                     yield item
 
-    return Stage(limited, name=f"timeout({limits})", one_to_one=True)
+    return Passing(limited, name=f"timeout({limits})", one_to_one=True)
 
 
 def _limit(name: str, value: float | None) -> float:
@@ -189,12 +189,12 @@ class _Limits:
 
 
 @overload
-def heartbeat(seconds: float, item: Callable[[], Awaitable[B]]) -> Stage[A, A | B]: ...
+def heartbeat(seconds: float, item: Callable[[], Awaitable[B]]) -> Adding[B]: ...
 @overload
-def heartbeat(seconds: float, item: Callable[[], B]) -> Stage[A, A | B]: ...
+def heartbeat(seconds: float, item: Callable[[], B]) -> Adding[B]: ...
 @overload
-def heartbeat(seconds: float, item: B) -> Stage[A, A | B]: ...
-def heartbeat(seconds: float, item: Any) -> Stage[A, Any]:
+def heartbeat(seconds: float, item: B) -> Adding[B]: ...
+def heartbeat(seconds: float, item: Any) -> Adding[Any]:
     """Emit `item` whenever nothing has come for `seconds`, so that whoever listens knows that the line is alive.
 
     Example: `await sf.stream(["a", "b"]).spaced(5.0).heartbeat(2.0, "still here").collect()` gives
@@ -228,7 +228,7 @@ def heartbeat(seconds: float, item: Any) -> Stage[A, Any]:
                 for each in hand:
                     yield each
 
-    return Stage(kept_alive, name=f"heartbeat({seconds:g})")
+    return Adding(kept_alive, name=f"heartbeat({seconds:g})")
 
 
 async def _beat(item: Any) -> Any:
@@ -252,7 +252,7 @@ class _Timed(Generic[A]):
         return iter(())
 
 
-def timed() -> Stage[A, tuple[float, A]]:
+def timed() -> Labelled[float]:
     """Pair each item with the moment at which it passes: seconds of the loop's clock since the stage started.
 
     Example: `await sf.stream(["a", "b"]).spaced(0.5).timed().collect()` gives `[(0.0, "a"), (0.5, "b")]`.
@@ -265,4 +265,4 @@ def timed() -> Stage[A, tuple[float, A]]:
 
     Cancellation: nothing to undo.
     """
-    return Stage(name="timed", transform=_Timed, one_to_one=True)
+    return Labelled(name="timed", transform=_Timed, one_to_one=True)

@@ -24,10 +24,11 @@ from streamflow.engine.feeding import Costs, costs_of, reading
 from streamflow.engine.inlet import NONE
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A
 from streamflow.machinery.waits.arrivals import Arrivals
 from streamflow.machinery.waits.watching import Parts, Watch, input_or_news, parts_for, watching
-from streamflow.stages import Source, Stage
+from streamflow.stages import Source
 from streamflow.types import SourceLike
 
 __all__ = ["Sign", "skip_until", "take_until"]
@@ -36,7 +37,7 @@ Sign: TypeAlias = SourceLike[object] | asyncio.Event | anyio.Event
 """What gives a sign: any source, by its first item, or an event, by being set."""
 
 
-def take_until(other: Sign) -> Stage[A, A]:
+def take_until(other: Sign) -> Passing[object]:
     """Pass the items until another source gives its first item, or an event is set; then end.
 
     Example:
@@ -77,7 +78,7 @@ def take_until(other: Sign) -> Stage[A, A]:
     return _stage(f"take_until({parts.source.name})", passed, costs)
 
 
-def skip_until(other: Sign) -> Stage[A, A]:
+def skip_until(other: Sign) -> Passing[object]:
     """Drop the items until another source gives its first item, or an event is set; then pass all that follow.
 
     Example:
@@ -118,8 +119,8 @@ def skip_until(other: Sign) -> Stage[A, A]:
     return _stage(f"skip_until({parts.source.name})", passed, costs)
 
 
-def _stage(name: str, function: Any, costs: Costs) -> Stage[A, A]:
-    return Stage(
+def _stage(name: str, function: Any, costs: Costs) -> Passing[object]:
+    return Passing(
         function,
         name=name,
         drops=True,

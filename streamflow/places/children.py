@@ -160,7 +160,7 @@ class Child:
 
     async def _closed(self, transport: asyncio.SubprocessTransport) -> None:
         stdin: Any = self._pipe(_STDIN)
-        if stdin is not None and not self._pipes.lost.done():
+        if stdin is not None and not self._pipes.broken:
             stdin.abort()  # programs that it left behind hold the pipe, and do not read what waits for them
         transport.close()
         await asyncio.wait((self._pipes.lost,), timeout=_LATE)

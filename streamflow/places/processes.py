@@ -171,13 +171,28 @@ def _command(
                 f"A word of a command is a string or a path, not {type(cast('object', word)).__name__}. Give the words "
                 f"one by one: processes.{function}(*command)."
             )
+        if "\0" in os.fsdecode(word):
+            raise UsageError("A word of a command holds a zero byte, and for the program would end there.")
     if len(words) == 1 and len(os.fspath(words[0]).split()) > 1 and shutil.which(words[0]) is None:
         raise UsageError(
             f"There is no shell that would split the command into words. Give them one by one: "
             f'processes.{function}("program", "argument").'
         )
-    if stderr not in {"collect", "inherit"}:
+    _check_place(cwd, env)
+    if stderr not in ("collect", "inherit"):
         raise UsageError(f"stderr is 'collect' or 'inherit', not {stderr!r}.")
     check_capacity("chunk", chunk)
     check_capacity("grace", grace, whole=False)
     return Command(words, cwd, env, stderr, check, grace, chunk)
+
+
+def _check_place(cwd: object, env: object) -> None:
+    if cwd is not None and not isinstance(cwd, (str, os.PathLike)):
+        raise UsageError(f"cwd is a directory, as a string or a path, or None for our own; not {type(cwd).__name__}.")
+    if env is None:
+        return
+    if not isinstance(env, Mapping) or not all(isinstance(text, str) for pair in env.items() for text in pair):
+        raise UsageError(
+            "env is the whole environment, a mapping of strings to strings, or None for our own. To add to our own "
+            'write {**os.environ, "NAME": "value"}.'
+        )

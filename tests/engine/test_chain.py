@@ -252,6 +252,27 @@ async def test_a_transform_of_ones_own_is_blamed_for_its_errors(feed):
     assert "in stage 3 of 5 of pipeline: 'checking', at item" in caught.value.__notes__[0]
 
 
+def of_two(left, right):
+    return left, right
+
+
+@pytest.mark.parametrize("operator", [sf.map, sf.filter, sf.tap, sf.flat_map, sf.scan, sf.starmap])
+async def test_a_function_that_takes_other_arguments_is_blamed_itself(feed, operator):
+    """P4: it was never entered, so no frame tells of it; the source was blamed, or a builtin in another stage."""
+    stage = sf.scan(lambda total: total, 0) if operator is sf.scan else operator(of_two)
+    rows = sf.map(lambda x: (x,)) if operator is sf.starmap else sf.map(abs)
+    with pytest.raises(TypeError, match=r"positional argument") as caught:
+        await sf.pipeline(feed(9), rows, stage, sf.tap(str), sf.collect())
+    assert "in stage 3 of 5 of pipeline: " in caught.value.__notes__[0]
+
+
+async def test_of_lambdas_in_one_function_the_one_that_takes_no_item_is_blamed(feed):
+    """P4: Python's message calls them all `<lambda>`."""
+    with pytest.raises(TypeError, match=r"<lambda>\(\) takes 0 positional arguments") as caught:
+        await sf.pipeline(feed(9), sf.map(lambda x: x), sf.map(lambda: 0), sf.tap(lambda x: x), sf.collect())
+    assert "in stage 3 of 5 of pipeline: " in caught.value.__notes__[0]
+
+
 async def test_a_mock_may_be_a_callable(feed):
     mock = Mock(side_effect=[1, 2, ValueError("third")])
     with pytest.raises(ValueError, match="third") as caught:

@@ -1,9 +1,9 @@
 """The hazards that concern the core, each by its number: what was reproduced elsewhere must not happen here.
 
 `COVERED` names for every hazard of the groups A (channel), B (supervision and errors), C (cleanup under cancellation),
-D (async generators), E (threads, files, subprocesses) and K (process and signals) the tests that hold it. A hazard
-with a test of its own name in this file stands here with that name; the last test checks that the table is complete and
-that every test in it exists.
+D (async generators), E (threads, files, subprocesses), F (topology), G (load) and K (process and signals) the tests
+that hold it. A hazard with a test of its own name in this file stands here with that name; the last test checks that
+the table is complete and that every test in it exists.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ THREADS = "engine/test_threads.py::"
 CHANNEL = "test_channel.py::"
 CHANNEL_CANCELLED = "test_channel_cancellation.py::"
 FILES = "places/test_files.py::"
+PROCESSES = "places/test_processes.py::"
+FANNING = "operators/test_fanning.py::"
+COMBINING = "operators/test_combining.py::"
+CONCURRENCY = "operators/test_concurrency.py::"
 CLOUD = "places/test_cloud.py::"
 
 COVERED: dict[str, tuple[str, list[str]]] = {
@@ -338,7 +342,85 @@ COVERED: dict[str, tuple[str, list[str]]] = {
             FILES + "test_reading_cancelled_at_any_turn_leaves_no_thread_and_no_descriptor",
         ],
     ),
-    "H45": ("feeding a subprocess without draining it", []),  # streamflow has no subprocess stage yet
+    "H45": (
+        "feeding a subprocess without draining it",
+        [
+            PROCESSES + "test_ten_megabytes_go_through_without_a_deadlock",
+            PROCESSES + "test_one_item_far_larger_than_any_pipe_goes_through",
+            PROCESSES + "test_standard_error_is_bounded_and_never_blocks_the_program",
+        ],
+    ),
+    # --- F. topology, deadlock, limits
+    "H46": (
+        "branches of a tee that drift apart further than the bound",
+        [
+            FANNING + "test_zip_of_branches_that_drift_apart_further_than_the_bound_is_a_deadlock",
+            FANNING + "test_branches_read_one_after_the_other_are_no_deadlock_within_the_bound",
+        ],
+    ),
+    "H47": (
+        "results fed back into a bounded queue",
+        [
+            "operators/test_cycles.py::test_a_cycle_that_can_only_deadlock_says_so_and_names_its_stages",
+            "operators/test_cycles.py::test_a_full_cycle_that_still_moves_is_backpressure",
+        ],
+    ),
+    "H48": (
+        "bounded groups that are consumed one after another",
+        ["operators/test_grouping.py::test_one_key_hot_and_one_cold_do_not_stop_each_other"],
+    ),
+    "H49": (
+        "one slow item stops an ordered window",
+        [
+            CONCURRENCY + "test_one_slow_item_holds_up_no_more_than_the_window",
+            "machinery/test_ruled_crew.py::test_results_that_may_wait_bridge_a_slow_call",
+        ],
+    ),
+    "H50": ("a connection pool smaller than the number of open streams", []),  # needs places with pools
+    "H51": ("a file for each group runs out of descriptors", []),  # there is no sink that splits into files
+    "H52": (
+        "a merge with an unbounded queue",
+        [
+            COMBINING + "test_while_the_consumer_is_idle_no_source_is_pulled",
+            COMBINING + "test_behind_a_sink_that_asks_for_nothing_everything_stands_still",
+        ],
+    ),
+    "H53": (
+        "a semaphore bounds execution, not admission",
+        [
+            CONCURRENCY + "test_a_stopped_consumer_leaves_at_most_twice_as_many_items_in_flight",
+            "machinery/test_ruled_crew.py::test_items_that_wait_for_their_key_are_bounded_by_the_window",
+        ],
+    ),
+    # --- G. load
+    "H54": (
+        "a CPU-bound stage stalls the loop",
+        [
+            SEGMENTS + "test_what_never_waits_lets_other_tasks_run_every_hundred_items_of_a_task",
+            "engine/test_budget.py::test_a_function_slower_than_half_a_slice_gives_a_turn_after_each_call",
+        ],
+    ),
+    "H55": (
+        "a bound in items does not bound bytes",
+        ["engine/test_writer.py::test_bytes_are_bounded_from_the_first_item_on"],
+    ),
+    "H56": (
+        "buffers that are written again while they are on their way",
+        [
+            FANNING + "test_branches_get_the_same_objects",
+            "formats/test_pieces.py::test_a_buffer_that_may_change_is_copied",
+            "engine/test_codecs.py::test_a_buffer_that_is_written_again_is_copied_before_the_thread_gets_it",
+        ],
+    ),
+    "H57": (
+        "a kept exception keeps the items of all frames",
+        [
+            ENDINGS + "test_no_reference_cycle_keeps_the_items_of_a_failed_run_alive",
+            "machinery/test_policies.py::test_a_dead_letter_keeps_nothing_but_its_item",
+            CONCURRENCY + "test_a_failure_keeps_no_items_alive",
+        ],
+    ),
+    "H58": ("an error logged for every row", []),  # rows that fail are counted or given away; nothing logs them
     # --- K. process and signals
     "H84": (
         "SIGTERM kills without cleanup",
@@ -380,7 +462,7 @@ COVERED: dict[str, tuple[str, list[str]]] = {
         ],
     ),
 }
-UNCOVERED = {"H45", "H89"}
+UNCOVERED = {"H50", "H51", "H58", "H89"}
 
 
 # --- A -------------------------------------------------------------------------------------------------------------
@@ -656,7 +738,7 @@ async def test_h25_cleanup_that_awaits_is_whole_under_every_anyio_cancellation(w
 
 
 def test_the_table_is_complete_and_every_test_in_it_exists():
-    groups = [f"H{number}" for number in [*range(1, 46), *range(84, 91)]]
+    groups = [f"H{number}" for number in [*range(1, 59), *range(84, 91)]]
     assert list(COVERED) == groups
     assert {hazard for hazard, (_, tests) in COVERED.items() if not tests} == UNCOVERED
 

@@ -214,6 +214,8 @@ def test_one_overload_cuts_once() -> None:
         ({"tolerance": 1}, r"Adaptive\(tolerance\) must be above 1"),
         ({"decrease": 0.9}, "must be below 1 / tolerance"),
         ({"decrease": 0}, r"Adaptive\(decrease\) must be a number above 0"),
+        ({"on_change": 3}, r"Adaptive\(on_change\) must be a plain function"),
+        ({"on_change": asyncio.sleep}, r"Adaptive\(on_change\) must be a plain function"),
     ],
 )
 def test_numbers_that_cannot_mean_anything_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -89,6 +89,7 @@ def test_pauses_without_end_stay_numbers() -> None:
         ({"factor": 0.5}, "pauses do not get shorter"),
         ({"most": float("inf")}, r"Backoff\(most\) must be a number above 0"),
         ({"first": 5.0, "most": 1.0}, "less than the first pause"),
+        ({"random": 7}, r"Backoff\(random\) must be a function"),
     ],
 )
 def test_a_backoff_that_cannot_mean_anything_is_refused(arguments: dict[str, float], message: str) -> None:

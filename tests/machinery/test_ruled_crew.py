@@ -162,6 +162,20 @@ async def test_what_the_key_function_raises_is_that_items_error(ordered: bool) -
     assert caught.value.__notes__[0] == "it was the call for item 4"
 
 
+async def test_a_cancellation_out_of_the_key_function_is_that_items_error() -> None:
+    """P4."""
+
+    def fail(item: int) -> int:
+        if item == 3:
+            raise asyncio.CancelledError
+        return item
+
+    got: list[str] = []
+    with pytest.raises(sf.StageCancelled, match=r"a call of map\(\)"):
+        await sf.pipeline(range(9), mapped(str, concurrency=2, key=fail), for_each(got.append))
+    assert got == ["0", "1", "2"]
+
+
 async def test_a_key_that_cannot_be_hashed_is_an_error() -> None:
     with pytest.raises(TypeError, match="unhashable"):
         await sf.stream(range(9)).through(mapped(str, concurrency=2, key=lambda item: [item])).run()

@@ -177,3 +177,66 @@ async def test_it_names_no_credentials() -> None:
     await job.run()
 
     assert repr(job.report).startswith("Report(stats=RunStats(name='pipeline'")
+
+
+# --- runs within runs ------------------------------------------------------------------------------------------------
+
+
+def nested(*numbers: sf.NestedStats) -> str:
+    """Return the report of a run with so much inside."""
+    return str(sf.Report(sf.RunStats("job", 1.0, True, (), (), numbers), "succeeded"))
+
+
+def test_runs_within_the_run_are_shown_below_its_channels() -> None:
+    text = nested(
+        sf.NestedStats("branch 1 of broadcast", 1, items_in=50_000, items_out=50_000, put=50_000, got=50_000),
+        sf.NestedStats(
+            "branch 2 of broadcast", 1, items_in=900, items_out=880, dropped=49_120, put=900, got=880, discarded=20
+        ),
+        sf.NestedStats("tee[0]", items_in=7, items_out=7, put=7, got=7),
+    )
+
+    assert "\n\n".join(text.split("\n\n")[1:3]) == (
+        "inside the stages      runs      in     out  dropped  discarded\n"
+        "branch 1 of broadcast     1  50,000  50,000\n"
+        "branch 2 of broadcast     1     900     880   49,120         20\n"
+        "tee[0]                            7       7\n\n"
+        "The account balances: over all channels 50,907 items were put, 50,887 taken, 20 discarded because\n"
+        "  nobody below wanted them."
+    )
+
+
+def test_what_was_dropped_after_it_had_been_put_is_not_missing_in_the_account() -> None:
+    text = nested(sf.NestedStats("side", 1, items_in=10, items_out=4, dropped=6, put=10, got=4))
+
+    assert "10 items were put, 4 taken, 6 dropped to make room." in text
+
+
+def test_of_many_names_those_that_lost_items_are_shown() -> None:
+    names = [sf.NestedStats(f"quiet {number}", 1) for number in range(12)]
+    names += [sf.NestedStats("lossy", 1, discarded=3, put=3), sf.NestedStats("failed", 1, failed=1)]
+    block = nested(*names).split("\n\n")[1].splitlines()
+
+    assert [line.split("  ")[0] for line in block[1:3]] == ["lossy", "failed"]
+    assert len(block) == 12
+    assert block[-1] == "and 4 more, which lost nothing"
+
+
+def test_what_is_not_shown_by_name_is_told_in_sum() -> None:
+    block = nested(*(sf.NestedStats(f"group {n}", 1, dropped=2, discarded=1, put=1) for n in range(15)))
+
+    assert "\nand 5 more, with 10 dropped, 5 discarded\n" in block
+
+
+def test_an_account_that_does_not_balance_inside_is_named() -> None:
+    text = nested(sf.NestedStats("robbed", 1, put=3, got=2, balanced=False))
+
+    assert "robbed (DOES NOT BALANCE)" in text
+    assert "THE ACCOUNT DOES NOT BALANCE: over all channels 3 items were put, 2 taken." in text
+
+
+async def test_without_runs_inside_nothing_is_said_of_them() -> None:
+    job = sf.stream([1]).through(same).to(sf.count())
+    await job.run()
+
+    assert "inside" not in str(job.report)

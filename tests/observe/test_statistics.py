@@ -277,3 +277,31 @@ def test_numbers_before_a_run_are_refused_with_what_to_write() -> None:
         job.stats()
     with pytest.raises(sf.UsageError, match=r"job has not ended: there is a report after `await pipeline.run\(\)`"):
         _ = job.report
+
+
+# --- runs within runs ------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_discarded_inside_is_part_of_what_is_discarded() -> None:
+    job = sf.stream(range(100)).group_by(lambda n: n % 3, lambda _: sf.take(1)).to(sf.count())
+    await job.run()
+
+    stats = job.report.stats
+    assert sum(channel.discarded for channel in stats.channels) == 0
+    assert stats.discarded == stats.nested[0].discarded == 97
+    assert stats.balanced
+
+
+async def test_an_open_stream_has_what_is_nested_in_it_too() -> None:
+    async with sf.stream([1, 2]).merge(TrackedSource([3])).open() as items:
+        async for _ in items:
+            pass
+
+        assert [one.name for one in items.stats().nested] == ["source 2 of merge"]
+
+
+def test_a_nested_account_that_does_not_balance_makes_the_whole_unbalanced() -> None:
+    whole = sf.RunStats("job", 1.0, True, (), (), (sf.NestedStats("a"),))
+    broken = sf.RunStats("job", 1.0, True, (), (), (sf.NestedStats("a"), sf.NestedStats("b", balanced=False)))
+
+    assert (whole.balanced, broken.balanced) == (True, False)

@@ -186,6 +186,14 @@ async def test_what_ends_map_state_is_not_called_after_an_error_or_an_early_stop
     assert ended == []
 
 
+@ends
+async def test_what_ends_map_state_may_be_left_in_the_middle(at_end: Callable[[list[int]], Any]) -> None:
+    """P7: nothing of it stays open."""
+    flow = sf.stream([1, 2, 3]).through(map_state(step_later, list, at_end=at_end)).take(4)
+
+    assert await flow.to(sf.collect(), maxsize=1).run() == [1, 2, 3, 1]
+
+
 async def test_what_ends_map_state_may_fail() -> None:
     def fail(_: object) -> list[int]:
         raise Broken
@@ -231,6 +239,12 @@ def test_a_state_instead_of_what_makes_it_is_refused(make: Any) -> None:
     """P10: it would be shared by all runs."""
     with pytest.raises(sf.UsageError, match=r"Write lambda: "):
         map_state(step, make)
+
+
+def test_a_state_that_nobody_would_await_is_refused() -> None:
+    """P10: the state would have been a coroutine."""
+    with pytest.raises(sf.UsageError, match=r"^map_state\(make\) must be a plain function"):
+        map_state(step, step_later)  # type: ignore[arg-type]  # what is tested
 
 
 def test_map_state_refuses_what_cannot_be_called() -> None:

@@ -75,6 +75,17 @@ def test_a_key_that_cannot_be_called_is_refused(name: str) -> None:
         getattr(sf, name)(key=3)
 
 
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_a_key_that_nobody_would_await_is_refused(name: str) -> None:
+    """P10: coroutines were compared, or told of as never awaited."""
+
+    async def key(item: object) -> object:
+        return item
+
+    with pytest.raises(sf.UsageError, match=f"{name}\\(key\\) must be a plain function"):
+        getattr(sf, name)(key=key)
+
+
 @pytest.mark.parametrize("name", ["any", "all"])
 def test_a_question_that_cannot_be_called_is_refused(name: str) -> None:
     with pytest.raises(sf.UsageError, match=name):

@@ -250,6 +250,7 @@ async def test_a_key_that_cannot_be_one_is_an_error() -> None:
         (lambda: partition(3, bool), "source must be"),  # type: ignore[arg-type]
         (lambda: route(3, {1: sf.count()}), "route needs a function"),  # type: ignore[arg-type]
         (lambda: route(bool, {}), "at least one branch"),
+        (lambda: route(bool, sf.count()), "at least one branch"),  # type: ignore[arg-type]
         (lambda: route(bool, {None: sf.count()}, default=sf.count()), "None is a key"),
         (lambda: route(bool, {1: sf.map(str)}), "is a stage"),
         (lambda: route(bool, {1: sf.count()}, maxsize=0), "maxsize"),

@@ -136,6 +136,8 @@ def test_what_cannot_mean_anything_is_refused() -> None:
         buffer(0, overflow="fail")
     with pytest.raises(sf.UsageError, match="overflow must be 'block', 'drop_newest', 'drop_oldest', 'fail'; not 'x'"):
         buffer(1, overflow="x")
+    with pytest.raises(sf.UsageError, match="overflow must be"):
+        buffer(1, overflow=["block"])  # a list cannot be hashed
     with pytest.raises(sf.UsageError, match="conflate needs a function"):
         conflate(None)
     with pytest.raises(sf.UsageError, match=r"conflate\(seed\) needs a function"):

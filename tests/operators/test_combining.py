@@ -479,6 +479,7 @@ async def test_end_any_ends_with_the_first_source_that_does_and_closes_the_other
         ({"weights": (1, 2), "priority": True}, "priority"),
         ({"end": "first"}, "end"),
         ({"end": None}, "end"),
+        ({"end": []}, "end"),
     ],
 )
 def test_options_that_cannot_mean_anything_are_refused(wrong: dict[str, Any], message: str) -> None:

@@ -324,6 +324,8 @@ async def test_a_hundred_branches() -> None:
         (lambda: broadcast(sf.map(str)), "is a stage"),
         (lambda: broadcast([sf.count(), sf.count()]), "is not a stage"),
         (lambda: broadcast(sf.count(), overflow="drop"), "overflow must be one of"),
+        (lambda: broadcast(sf.count(), overflow=None), "overflow must be one of"),
+        (lambda: broadcast(sf.count(), overflow=[[]]), "overflow must be one of"),
         (lambda: broadcast(sf.count(), overflow=["block", "block"]), "2 words for 1 branches"),
         (lambda: broadcast(sf.count(), maxsize=0), "broadcast"),
         (lambda: tap_to(sf.count(), maxsize=0), "tap_to"),
@@ -808,6 +810,11 @@ async def test_a_branch_that_is_read_twice_before_another_has_begun_is_refused()
     with pytest.raises(sf.UsageError, match=r"tee\[1\] has not been"):
         await sf.stream(left).collect()
     assert await sf.stream(right).collect() == [0, 1, 2]
+
+
+def test_fans_show_themselves_as_other_stages_and_sinks_do() -> None:
+    assert repr(broadcast(sf.count(), sf.first())) == "<Sink 'broadcast(count, first)'>"
+    assert repr(tap_to(sf.count())) == "<Stage 'tap_to(count)'>"
 
 
 @pytest.mark.parametrize("overflow", ["drop_newest", "drop_oldest"])

@@ -360,6 +360,8 @@ def test_what_cannot_mean_anything_is_refused() -> None:
         group_by(third, pairs, idle=0)
     with pytest.raises(sf.UsageError, match="overflow must be 'close' or 'fail'"):
         group_by(third, pairs, overflow="drop")
+    with pytest.raises(sf.UsageError, match="overflow must be 'close' or 'fail'"):
+        group_by(third, pairs, overflow=["close"])  # a list cannot be hashed
     with pytest.raises(sf.UsageError, match="write lambda key: "):
         group_by(third, sf.batched(3))
     with pytest.raises(sf.UsageError, match="group_by needs a function"):

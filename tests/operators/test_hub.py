@@ -362,6 +362,7 @@ async def test_hub_and_subscription_say_what_they_are() -> None:
         (lambda: Hub(0), "maxsize"),
         (lambda: Hub(overflow="drop"), "overflow must be one of"),  # type: ignore[arg-type]
         (lambda: Hub().sink(then="end"), "close"),  # type: ignore[arg-type]
+        (lambda: Hub().sink(then=[]), "close"),  # type: ignore[arg-type]
         (lambda: Hub().subscribe(maxsize=0), "maxsize"),
         (lambda: Hub().subscribe(overflow="x"), "overflow must be one of"),  # type: ignore[arg-type]
         (lambda: Hub().fail("x"), "needs an exception"),  # type: ignore[arg-type]

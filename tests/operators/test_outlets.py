@@ -115,6 +115,8 @@ def test_what_cannot_be_written_to_is_refused(target: Any) -> None:
 def test_then_is_one_of_two_words() -> None:
     with pytest.raises(sf.UsageError, match='"close" or "leave"'):
         sf.into(sf.Channel(1), then="end")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(sf.UsageError, match='"close" or "leave"'):
+        sf.into(sf.Channel(1), then=["close"])  # type: ignore[arg-type]  # a list cannot be hashed
 
 
 async def test_an_anyio_stream_sets_the_pace_and_sees_the_end() -> None:

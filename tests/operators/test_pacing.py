@@ -220,7 +220,7 @@ def test_a_cost_that_would_have_to_be_awaited_is_refused() -> None:
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("units", [-1, math.inf, math.nan, None, "3", [1]])
+@pytest.mark.parametrize("units", [-1, math.inf, math.nan, None, "3", [1], pytest.param(10**400, id="huge")])
 async def test_a_cost_that_is_no_number_of_units_ends_the_run_and_names_the_item(units: Any) -> None:
     got: Timed = []
     stage = throttle(1, cost=lambda item: 1 if item < 2 else units)

@@ -74,6 +74,15 @@ async def test_no_tick_is_left_out_or_comes_twice_in_a_long_run():
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("every", [5e-324, 1e-12, 1e308])
+async def test_a_period_may_be_as_short_or_long_as_a_float(every):
+    calls = Calls(takes=[1.0] * 3)
+    await emitted(poll(calls, every), 2)
+
+    assert calls.times[:2] == [0, max(1.0, every)]
+
+
+@pytest.mark.virtual_time
 async def test_no_call_is_made_while_a_result_waits_for_room():
     calls = Calls()
     async with sf.stream(poll(calls, 1)).buffer(1).open() as items:
@@ -156,7 +165,7 @@ async def test_each_run_has_a_grid_of_its_own():
     assert calls.times[-2:] == [3, 13]
 
 
-@pytest.mark.parametrize("every", [0, -1, float("nan"), float("inf"), "1", True])
+@pytest.mark.parametrize("every", [0, -1, float("nan"), float("inf"), "1", True, pytest.param(10**400, id="huge")])
 def test_a_period_that_cannot_mean_anything_is_refused(every):
     """F14."""
     with pytest.raises(sf.UsageError, match=r"poll\(every\)"):

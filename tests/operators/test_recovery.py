@@ -260,6 +260,8 @@ def test_misuse_of_fallback_is_told() -> None:
         fallback([1], on=())
     with pytest.raises(UsageError, match="'start', 'after' or None"):
         fallback([1], resume="end")
+    with pytest.raises(UsageError, match="'start', 'after' or None"):
+        fallback([1], resume=["start"])
 
 
 class FallenBack:

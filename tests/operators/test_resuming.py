@@ -172,3 +172,10 @@ def test_misuse_of_resumable_is_told() -> None:
         resumable(range, 3)
     with pytest.raises(UsageError, match="coroutine function"):
         resumable(range, later)
+
+
+def test_it_shows_itself_as_other_sources_do() -> None:
+    def ids_after(_last: object) -> range:
+        return range(3)
+
+    assert repr(resumable(ids_after, int)) == "<Source 'ids_after'>"

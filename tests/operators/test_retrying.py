@@ -576,6 +576,7 @@ async def test_a_failed_run_and_its_items_are_forgotten() -> None:
         ({"backoff": 0.5}, "Backoff"),
         ({"reset_after": 0}, "reset_after"),
         ({"resume": "beginning"}, "'start' or 'after'"),
+        ({"resume": ["start"]}, "'start' or 'after'"),
     ],
 )
 def test_misuse_of_retry_is_told(arguments: dict[str, Any], message: str) -> None:

@@ -293,6 +293,16 @@ def test_a_value_without_a_key_is_refused() -> None:
         sf.to_dict(None, str)
     with pytest.raises(sf.UsageError, match='"first" or "last"'):
         sf.to_dict(duplicates="newest")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(sf.UsageError, match='"first" or "last"'):
+        sf.to_dict(duplicates=["first"])  # type: ignore[arg-type]  # a list cannot be hashed
+
+
+@pytest.mark.parametrize("argument", ["key", "value"])
+def test_what_to_dict_cannot_call_is_refused(argument: str) -> None:
+    """P10: the keys would have been coroutines that nobody awaits."""
+    for bad in (3, asyncio.sleep):
+        with pytest.raises(sf.UsageError, match=rf"^to_dict\({argument}\) "):
+            sf.to_dict(**{"key": str, argument: bad})
 
 
 async def test_single_wants_exactly_one() -> None:

@@ -226,6 +226,17 @@ async def test_programs_that_it_left_behind_hold_nobody_up():
     assert time.perf_counter() - start < 4
 
 
+async def test_programs_left_behind_with_the_input_of_one_that_succeeded_do_no_harm():
+    """They hold standard error open, so that closing is not over when our end of the input has gone."""
+    sleep = "import time; time.sleep(3)"
+    code = (
+        f"import subprocess, sys; sys.stdin.read()\n"
+        f"subprocess.Popen([sys.executable, '-c', {sleep!r}], stdout=subprocess.DEVNULL)"
+    )
+
+    assert await sf.pipeline([b"rows"], processes.write(*python(code))) is None
+
+
 # --- through -----------------------------------------------------------------------------------------------------
 
 
@@ -455,6 +466,11 @@ def test_a_command_in_a_list_is_refused(function):
     [
         ((), {}, "needs a program"),
         (("cat", 5), {}, "not int"),
+        (("cat", "a\0b"), {}, "zero byte"),
+        (("cat",), {"cwd": 5}, "cwd is a directory.*not int"),
+        (("cat",), {"env": "PATH=/bin"}, r"\{\*\*os\.environ"),
+        (("cat",), {"env": {"RETRIES": 3}}, "strings to strings"),
+        (("cat",), {"stderr": []}, r"'collect' or 'inherit', not \[\]"),
         (("cat",), {"stderr": "ignore"}, "'collect' or 'inherit', not 'ignore'"),
         (("cat",), {"grace": 0}, "grace"),
         (("cat",), {"grace": float("inf")}, "grace"),

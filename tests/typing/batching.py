@@ -6,13 +6,6 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, assert_type
 
 import streamflow as sf
-from streamflow.methods.batching import Batching
-from streamflow.methods.buffers import Buffers
-from streamflow.methods.grouping import Grouping
-from streamflow.operators.batching import batch_waiting, batched, rechunk, unbatch
-from streamflow.operators.buffers import buffer, conflate
-from streamflow.operators.grouping import group_adjacent, group_by, split_after, split_when
-from streamflow.stages import Stage
 
 
 async def weigh(word: str) -> int:
@@ -40,54 +33,35 @@ async def lengths(words: AsyncIterable[str]) -> AsyncIterator[int]:
         yield len(word)
 
 
-def use(*_: object) -> None:
-    """Stand for whatever uses a value."""
-
-
 words = ["a", "b"]
 
 
 async def functions() -> None:
-    assert_type(batched(max_weight=1.5, weight=weigh), Stage[str, tuple[str, ...]])
-    assert_type(group_adjacent(initial), Stage[str, tuple[str, tuple[str, ...]]])
-    assert_type(split_when(str.isupper), Stage[str, tuple[str, ...]])
-    assert_type(split_after(str.isupper), Stage[str, tuple[str, ...]])
-    assert_type(group_by(initial, lambda _: lengths), Stage[str, int])
-    assert_type(conflate(shorter), Stage[str, str])
-    assert_type(conflate(longer), Stage[str, str])
-    assert_type(conflate(add, seed=len), Stage[str, float])
-    assert_type(rechunk(4), Stage[bytes | bytearray | memoryview, bytes])
+    assert_type(sf.group_by(initial, lambda _: lengths), sf.Stage[str, int])
+    assert_type(sf.conflate(shorter), sf.Stage[str, str])
+    assert_type(sf.conflate(longer), sf.Stage[str, str])
+    assert_type(sf.conflate(add, seed=len), sf.Stage[str, float])
+    assert_type(sf.rechunk(4), sf.Stage[bytes | bytearray | memoryview, bytes])
 
 
 async def in_pipelines() -> None:
-    # What is made before its input is known may be `Any` to a checker; it must fit all the same.
-    batches: list[tuple[str, ...]] = await sf.pipeline(words, batched(5), sf.collect())
-    batches = await sf.pipeline(words, batched(5, within=1, max_weight=9, weight=weigh), sf.collect())
-    batches = await sf.pipeline(words, batch_waiting(5), sf.collect())
-    some: list[str] = await sf.pipeline(words, batched(5), unbatch(), sf.collect())
-    some = await sf.pipeline(words, buffer(5, overflow="drop_oldest"), sf.collect())
-    use(batches, some)
-    assert_type(await sf.pipeline([b""], rechunk(5), sf.collect()), list[bytes])
-    assert_type(await sf.pipeline(words, group_adjacent(initial), sf.collect()), list[tuple[str, tuple[str, ...]]])
-    assert_type(await sf.pipeline(words, split_when(str.isupper), sf.collect()), list[tuple[str, ...]])
-    assert_type(await sf.pipeline(words, group_by(initial, lambda _: lengths), sf.collect()), list[int])
-    assert_type(await sf.pipeline(words, conflate(shorter), sf.collect()), list[str])
-    assert_type(await sf.pipeline(words, conflate(add, seed=len), sf.collect()), list[float])
+    assert_type(await sf.pipeline(words, sf.batched(5), sf.collect()), list[tuple[str, ...]])
+    assert_type(
+        await sf.pipeline(words, sf.batched(5, within=1, max_weight=9, weight=weigh), sf.collect()),
+        list[tuple[str, ...]],
+    )
+    assert_type(await sf.pipeline(words, sf.batch_waiting(5), sf.collect()), list[tuple[str, ...]])
+    assert_type(await sf.pipeline(words, sf.batched(5), sf.unbatch(), sf.collect()), list[str])
+    assert_type(await sf.pipeline(words, sf.buffer(5, overflow="drop_oldest"), sf.collect()), list[str])
+    assert_type(await sf.pipeline([b""], sf.rechunk(5), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline(words, sf.group_adjacent(initial), sf.collect()), list[tuple[str, tuple[str, ...]]])
+    assert_type(await sf.pipeline(words, sf.split_when(str.isupper), sf.collect()), list[tuple[str, ...]])
+    assert_type(await sf.pipeline(words, sf.group_by(initial, lambda _: lengths), sf.collect()), list[int])
+    assert_type(await sf.pipeline(words, sf.conflate(shorter), sf.collect()), list[str])
+    assert_type(await sf.pipeline(words, sf.conflate(add, seed=len), sf.collect()), list[float])
 
 
-class Words(Batching[str], Buffers[str], Grouping[str]):
-    """Stands for a stream of words."""
-
-
-class Batches(Batching[tuple[str, ...]]):
-    """Stands for a stream of batches."""
-
-
-class Chunks(Batching[bytes]):
-    """Stands for a stream of bytes."""
-
-
-async def methods(some: Words, batches: Batches, chunks: Chunks) -> None:
+async def methods(some: sf.Stream[str], batches: sf.Stream[tuple[str, ...]], chunks: sf.Stream[bytes]) -> None:
     assert_type(some.batched(5, within=1, max_weight=9, weight=len), sf.Stream[tuple[str, ...]])
     assert_type(some.batched(max_weight=9, weight=lambda word: len(word) + 1), sf.Stream[tuple[str, ...]])
     assert_type(some.batch_waiting(5), sf.Stream[tuple[str, ...]])

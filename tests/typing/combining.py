@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import assert_type
 
 import streamflow as sf
-from streamflow.operators import combining, ordering, zipping
 
 
 async def words() -> AsyncIterator[str]:
@@ -24,52 +23,46 @@ channel: sf.Channel[bytes] = sf.Channel(1)
 
 async def functions_standing_first() -> None:
     """Every function as a source: of one type, of two (a union), of many."""
-    assert_type(await sf.pipeline(combining.chain(numbers, [1]), sf.collect()), list[int])
-    assert_type(await sf.pipeline(combining.chain(numbers, words()), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(combining.merge(numbers, texts, channel), sf.collect()), list[int | str | bytes])
-    assert_type(await sf.pipeline(combining.merge(*[numbers, numbers]), sf.collect()), list[int])
-    assert_type(await sf.pipeline(combining.merge(numbers, texts, weights=(1, 2)), sf.first()), int | str)
-    assert_type(await sf.pipeline(combining.race(numbers, texts), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(combining.interleave(numbers, texts, n=2), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(ordering.merge_sorted(numbers, [1.5]), sf.collect()), list[int | float])
-    assert_type(await sf.pipeline(ordering.merge_sorted(numbers, texts, key=length), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(zipping.zip(numbers, texts), sf.collect()), list[tuple[int, str]])
+    assert_type(await sf.pipeline(sf.chain(numbers, [1]), sf.collect()), list[int])
+    assert_type(await sf.pipeline(sf.chain(numbers, words()), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(sf.merge(numbers, texts, channel), sf.collect()), list[int | str | bytes])
+    assert_type(await sf.pipeline(sf.merge(*[numbers, numbers]), sf.collect()), list[int])
+    assert_type(await sf.pipeline(sf.merge(numbers, texts, weights=(1, 2)), sf.first()), int | str)
+    assert_type(await sf.pipeline(sf.race(numbers, texts), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(sf.interleave(numbers, texts, n=2), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(sf.merge_sorted(numbers, [1.5]), sf.collect()), list[int | float])
+    assert_type(await sf.pipeline(sf.merge_sorted(numbers, texts, key=length), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(sf.zip(numbers, texts), sf.collect()), list[tuple[int, str]])
     assert_type(
-        await sf.pipeline(zipping.zip(numbers, texts, channel, numbers, texts, strict=True), sf.collect()),
+        await sf.pipeline(sf.zip(numbers, texts, channel, numbers, texts, strict=True), sf.collect()),
         list[tuple[int, str, bytes, int, str]],
     )
+    assert_type(await sf.pipeline(sf.zip_longest(numbers, texts), sf.collect()), list[tuple[int | None, str | None]])
     assert_type(
-        await sf.pipeline(zipping.zip_longest(numbers, texts), sf.collect()), list[tuple[int | None, str | None]]
-    )
-    assert_type(
-        await sf.pipeline(zipping.zip_longest(numbers, texts, fillvalue=b""), sf.collect()),
+        await sf.pipeline(sf.zip_longest(numbers, texts, fillvalue=b""), sf.collect()),
         list[tuple[int | bytes, str | bytes]],
     )
-    assert_type(await sf.pipeline(zipping.zip_latest(numbers, texts), sf.collect()), list[tuple[int, str]])
+    assert_type(await sf.pipeline(sf.zip_latest(numbers, texts), sf.collect()), list[tuple[int, str]])
 
 
 async def functions_as_stages() -> None:
     """The input comes first."""
-    assert_type(await sf.pipeline(numbers, combining.chain([1]), sf.collect()), list[int])
-    assert_type(await sf.pipeline(numbers, combining.merge(texts), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(numbers, combining.race(texts), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(numbers, combining.interleave(texts), sf.collect()), list[int | str])
-    assert_type(await sf.pipeline(numbers, ordering.merge_sorted([1.5]), sf.collect()), list[int | float])
-    assert_type(await sf.pipeline(numbers, zipping.zip(texts), sf.collect()), list[tuple[int, str]])
+    assert_type(await sf.pipeline(numbers, sf.chain([1]), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers, sf.merge(texts), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.race(texts), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.interleave(texts), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.merge_sorted([1.5]), sf.collect()), list[int | float])
+    assert_type(await sf.pipeline(numbers, sf.zip(texts), sf.collect()), list[tuple[int, str]])
     assert_type(
-        await sf.pipeline(numbers, zipping.zip(texts, channel, texts, numbers), sf.collect()),
+        await sf.pipeline(numbers, sf.zip(texts, channel, texts, numbers), sf.collect()),
         list[tuple[int, str, bytes, str, int]],
     )
+    assert_type(await sf.pipeline(numbers, sf.zip_longest(texts), sf.collect()), list[tuple[int | None, str | None]])
     assert_type(
-        await sf.pipeline(numbers, zipping.zip_longest(texts), sf.collect()), list[tuple[int | None, str | None]]
-    )
-    assert_type(
-        await sf.pipeline(numbers, zipping.zip_longest(texts, fillvalue=b""), sf.collect()),
+        await sf.pipeline(numbers, sf.zip_longest(texts, fillvalue=b""), sf.collect()),
         list[tuple[int | bytes, str | bytes]],
     )
-    assert_type(
-        await sf.pipeline(numbers, zipping.zip_latest(texts, channel), sf.collect()), list[tuple[int, str, bytes]]
-    )
+    assert_type(await sf.pipeline(numbers, sf.zip_latest(texts, channel), sf.collect()), list[tuple[int, str, bytes]])
 
 
 async def methods() -> None:
@@ -93,18 +86,18 @@ async def methods() -> None:
 
 async def by_hand() -> None:
     """Iterated without a pipeline."""
-    async for item in combining.merge(numbers, texts):
+    async for item in sf.merge(numbers, texts):
         assert_type(item, int | str)
-    async for row in zipping.zip(numbers, texts):
+    async for row in sf.zip(numbers, texts):
         assert_type(row, tuple[int, str])
-    async for number, text in zipping.zip(texts)(sf.stream(numbers)):
+    async for number, text in sf.zip(texts)(sf.stream(numbers)):
         assert_type(number, int)
         assert_type(text, str)
 
 
 async def mistakes() -> None:
     """What must be reported."""
-    combining.merge(3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    combining.merge(numbers, end="first")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    zipping.zip(numbers, 3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sf.merge(3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sf.merge(numbers, end="first")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sf.zip(numbers, 3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     sf.stream(numbers).merge(3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -7,25 +7,6 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from typing import assert_type
 
 import streamflow as sf
-from streamflow.methods.accumulating import Accumulating
-from streamflow.methods.edges import Edges
-from streamflow.methods.elements import Elements
-from streamflow.methods.resources import Resources
-from streamflow.methods.selecting import Selecting
-from streamflow.operators.accumulating import map_state, pairwise, scan, sliding
-from streamflow.operators.edges import append, cycle, default_if_empty, prepend, repeat
-from streamflow.operators.elements import cast, enumerate, filter_map, flatten, starmap  # noqa: A004  # standard words
-from streamflow.operators.resources import map_with
-from streamflow.operators.selecting import (
-    dedupe,
-    distinct,
-    skip,
-    skip_last,
-    skip_while,
-    take,
-    take_last,
-    take_while,
-)
 
 
 def numbers() -> Iterator[int]:
@@ -118,54 +99,58 @@ async def scaled_later(factor: float, number: int) -> str:
 
 
 async def elements() -> None:
-    assert_type(await sf.pipeline(pairs(), starmap(joined), sf.collect()), list[bytes])
-    assert_type(await sf.pipeline(pairs(), starmap(joined_later), sf.collect()), list[bytes])
-    assert_type(await sf.pipeline(numbers(), filter_map(found), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), filter_map(found_later), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), cast(bool), sf.collect()), list[bool])
-    anything: list[int | None] = await sf.pipeline(numbers(), cast(int | None), sf.collect())
-    # mypy has no type for a generic stage before its input is known, and takes `Any`; pyright knows.
-    flat: list[int] = await sf.pipeline(lists(), flatten(), sf.collect())
-    flat_later: list[int] = await sf.pipeline(streams_of(), flatten(), sf.collect())
-    numbered: list[tuple[int, int]] = await sf.pipeline(numbers(), enumerate(1), sf.collect())
-    assert [anything, flat, flat_later, numbered]
+    assert_type(await sf.pipeline(pairs(), sf.starmap(joined), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline(pairs(), sf.starmap(joined_later), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline(numbers(), sf.filter_map(found), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.filter_map(found_later), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.cast(bool), sf.collect()), list[bool])
+    # A union is no type to a checker, so what it is must be said.
+    anything: list[int | None] = await sf.pipeline(numbers(), sf.cast(int | None), sf.collect())
+    assert anything
+    assert_type(await sf.pipeline(lists(), sf.flatten(), sf.collect()), list[int])
+    assert_type(await sf.pipeline(streams_of(), sf.flatten(), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers(), sf.enumerate(1), sf.collect()), list[tuple[int, int]])
 
 
 async def selecting() -> None:
-    some: list[int] = await sf.pipeline(numbers(), take(3), skip(1), take_last(2), skip_last(1), sf.collect())
-    new: list[int] = await sf.pipeline(numbers(), distinct(100), dedupe(), sf.collect())
-    assert [some, new]
-    assert_type(await sf.pipeline(numbers(), take_while(small), skip_while(small), sf.collect()), list[int])
-    assert_type(await sf.pipeline(["a"], distinct(100, key=length), dedupe(key=length), sf.collect()), list[str])
+    assert_type(
+        await sf.pipeline(numbers(), sf.take(3), sf.skip(1), sf.take_last(2), sf.skip_last(1), sf.collect()), list[int]
+    )
+    assert_type(await sf.pipeline(numbers(), sf.distinct(100), sf.dedupe(), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers(), sf.take_while(small), sf.skip_while(small), sf.collect()), list[int])
+    assert_type(await sf.pipeline(["a"], sf.distinct(100, key=length), sf.dedupe(key=length), sf.collect()), list[str])
 
 
 async def accumulating() -> None:
-    assert_type(await sf.pipeline(numbers(), scan(longer, ""), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), scan(longer_later, ""), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), map_state(step, float), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), map_state(step_later, float, at_end=rest), sf.collect()), list[str])
-    two: list[tuple[int, int]] = await sf.pipeline(numbers(), pairwise(), sf.collect())
-    more: list[tuple[int, ...]] = await sf.pipeline(numbers(), sliding(3, step=2), sf.collect())
-    assert [two, more]
+    assert_type(await sf.pipeline(numbers(), sf.scan(longer, ""), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.scan(longer_later, ""), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.map_state(step, float), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.map_state(step_later, float, at_end=rest), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.pairwise(), sf.collect()), list[tuple[int, int]])
+    assert_type(await sf.pipeline(numbers(), sf.sliding(3, step=2), sf.collect()), list[tuple[int, ...]])
 
 
 async def edges() -> None:
-    around: list[int] = await sf.pipeline(numbers(), prepend(0), append(2), default_if_empty(3), sf.collect())
-    again: list[int] = await sf.pipeline(numbers(), repeat(2), cycle(), sf.collect())
-    assert [around, again]
+    assert_type(
+        await sf.pipeline(numbers(), sf.prepend(0), sf.append(2), sf.default_if_empty(3), sf.collect()), list[int]
+    )
+    assert_type(await sf.pipeline(numbers(), sf.repeat(2), sf.cycle(), sf.collect()), list[int])
 
 
 async def resources() -> None:
-    assert_type(await sf.pipeline(numbers(), map_with(opened, scaled), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), map_with(opened_at_once, scaled_later), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), map_with(opened_later, scaled), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.map_with(opened, scaled), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.map_with(opened_at_once, scaled_later), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.map_with(opened_later, scaled), sf.collect()), list[str])
 
 
 # --- as methods --------------------------------------------------------------------------------------------------
 
 
 def elements_methods(
-    items: Elements[int], two: Elements[tuple[int, str]], nested: Elements[list[int]], later: Elements[sf.Stream[int]]
+    items: sf.Stream[int],
+    two: sf.Stream[tuple[int, str]],
+    nested: sf.Stream[list[int]],
+    later: sf.Stream[sf.Stream[int]],
 ) -> None:
     assert_type(two.starmap(joined), sf.Stream[bytes])
     assert_type(two.starmap(joined_later), sf.Stream[bytes])
@@ -181,7 +166,7 @@ def elements_methods(
     assert_type(items.tap(small).filter(small), sf.Stream[int])
 
 
-def selecting_methods(items: Selecting[str]) -> None:
+def selecting_methods(items: sf.Stream[str]) -> None:
     assert_type(items.take(3), sf.Stream[str])
     assert_type(items.take_while(str.isdigit, inclusive=True), sf.Stream[str])
     assert_type(items.take_last(3), sf.Stream[str])
@@ -192,7 +177,7 @@ def selecting_methods(items: Selecting[str]) -> None:
     assert_type(items.dedupe(key=lambda word: word.lower()), sf.Stream[str])
 
 
-def accumulating_methods(items: Accumulating[int]) -> None:
+def accumulating_methods(items: sf.Stream[int]) -> None:
     assert_type(items.scan(longer, ""), sf.Stream[str])
     assert_type(items.scan(longer_later, ""), sf.Stream[str])
     assert_type(items.map_state(step, float), sf.Stream[str])
@@ -201,7 +186,7 @@ def accumulating_methods(items: Accumulating[int]) -> None:
     assert_type(items.sliding(3), sf.Stream[tuple[int, ...]])
 
 
-def edges_methods(items: Edges[int]) -> None:
+def edges_methods(items: sf.Stream[int]) -> None:
     assert_type(items.prepend(0), sf.Stream[int])
     assert_type(items.append("end"), sf.Stream[int | str])
     assert_type(items.default_if_empty(None), sf.Stream[int | None])
@@ -209,7 +194,7 @@ def edges_methods(items: Edges[int]) -> None:
     assert_type(items.repeat(2), sf.Stream[int])
 
 
-def resources_methods(items: Resources[int]) -> None:
+def resources_methods(items: sf.Stream[int]) -> None:
     assert_type(items.map_with(opened, scaled), sf.Stream[str])
     assert_type(items.map_with(opened_at_once, scaled_later), sf.Stream[str])
     assert_type(items.map_with(opened, lambda factor, number: str(factor * number)), sf.Stream[str])
@@ -218,7 +203,7 @@ def resources_methods(items: Resources[int]) -> None:
 # --- what is wrong is found --------------------------------------------------------------------------------------
 
 
-def wrong(two: Elements[tuple[int, str]], items: Elements[int]) -> None:
+def wrong(two: sf.Stream[tuple[int, str]], items: sf.Stream[int]) -> None:
     two.starmap(scaled)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     items.starmap(joined)  # type: ignore[misc, arg-type]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     items.flatten()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -2,12 +2,13 @@
 
 Never run: mypy and pyright check it, and an `ignore` that is not needed is an error. So each wrong pipeline below must
 be reported, on its line. Where mypy cannot see through a lambda it takes `Any`; there the expectation is an annotation
-instead of `assert_type`.
+instead of `assert_type`. tests/test_typing_is_complete.py holds that no operator and no method is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, assert_type
 
 import streamflow as sf
@@ -73,6 +74,11 @@ async def summed(items: AsyncIterable[float], start: float = 0) -> float:
     return start
 
 
+async def sizes(items: sf.Reader[int]) -> AsyncIterator[int]:
+    async for batch in items.batches():
+        yield len(batch)
+
+
 def use(*_: object) -> None:
     """Stand for whatever uses a value."""
 
@@ -94,6 +100,7 @@ async def values() -> None:
     assert_type(await sf.pipeline(numbers, sf.flat_map(split_words), sf.collect()), list[str])
     assert_type(await sf.pipeline(numbers, sf.tap(fetch), sf.filter(fetch), sf.collect()), list[int])
     assert_type(await sf.pipeline(numbers, cleaned, sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers, sizes, sf.collect()), list[int])
     assert_type(await sf.pipeline(sf.stream(numbers).map(str), sf.collect()), list[str])
     assert_type(await sf.pipeline(sf.Channel[bytes](4), sf.collect()), list[bytes])
 
@@ -110,23 +117,24 @@ async def sinks() -> None:
 
 
 async def following() -> None:
-    """Stages that know their items only from the stage before: exact in pyright, `Any` where mypy cannot see it."""
-    batches: list[tuple[int, ...]] = await sf.pipeline(numbers, double, sf.batched(2, within=0.5), sf.collect())
-    some: list[float] = await sf.pipeline(numbers, sf.take(2), halves, sf.buffer(4), sf.take(1), sf.collect())
-    use(batches, some)
+    """Stages that know their items only from the stage before."""
+    assert_type(await sf.pipeline(numbers, double, sf.batched(2, within=0.5), sf.collect()), list[tuple[int, ...]])
+    assert_type(await sf.pipeline(numbers, sf.take(2), halves, sf.buffer(4), sf.take(1), sf.collect()), list[float])
 
 
 async def lambdas() -> None:
     """Lambdas know their item from the stage before."""
     added: list[float] = await sf.pipeline(numbers, sf.map(lambda n: n + 1.5), sf.collect())
-    fetched: list[str] = await sf.pipeline(numbers, sf.map(lambda n: fetch(n + 1), concurrency=2), sf.collect())
-    kept: list[int] = await sf.pipeline(numbers, double, sf.filter(lambda n: n > 2), sf.collect())
+    assert_type(await sf.pipeline(numbers, sf.map(lambda n: fetch(n + 1), concurrency=2), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers, double, sf.filter(lambda n: n > 2), sf.collect()), list[int])
     words: list[str] = await sf.pipeline(
         numbers, sf.flat_map(lambda n: [str(n)]), sf.map(lambda w: w.upper()), sf.collect()
     )
-    total: float = await sf.pipeline(numbers, sf.reduce(lambda sum_, n: sum_ + n, 0.0))
-    seen: int = await sf.pipeline(numbers, sf.tap(lambda n: n.bit_length()), sf.for_each(lambda n: n.bit_length()))
-    use(added, fetched, kept, words, total, seen)
+    assert_type(await sf.pipeline(numbers, sf.reduce(lambda sum_, n: sum_ + n, 0.0)), float)
+    assert_type(
+        await sf.pipeline(numbers, sf.tap(lambda n: n.bit_length()), sf.for_each(lambda n: n.bit_length())), int
+    )
+    use(added, words)
 
 
 async def long() -> None:
@@ -160,7 +168,7 @@ async def wrong_neighbours() -> None:
     """A stage that does not take what the one before it gives is reported where it stands."""
     await sf.pipeline(numbers, sf.map(str), double, sf.collect())  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
     await sf.pipeline(numbers, sf.map(fetch), save)  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
-    await sf.pipeline(["a"], sf.take(1), double, sf.collect())  # pyright: ignore[reportArgumentType]
+    await sf.pipeline(["a"], sf.take(1), double, sf.collect())  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
     await sf.pipeline(["a"], sf.map(fetch), sf.collect())  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
     await sf.pipeline(numbers, fetch, sf.collect())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await sf.pipeline(numbers, double)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -205,7 +213,8 @@ async def streams() -> None:
 
 async def iterating() -> None:
     """`open()` and `async for` give items."""
-    async with sf.stream(numbers).map(str).open(maxsize=3) as items:
+    opened: AbstractAsyncContextManager[AsyncIterator[str]] = sf.stream(numbers).map(str).open(maxsize=3)
+    async with opened as items:
         async for item in items:
             assert_type(item, str)
     async for number in sf.stream(numbers):

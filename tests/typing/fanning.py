@@ -52,11 +52,17 @@ async def tees() -> None:
     left, right = sf.tee(numbers)
     assert_type(await sf.pipeline(left, words, sf.collect()), list[str])
     assert_type(sf.stream(right), sf.Stream[int])
-    assert_type(sf.stream(numbers).tee(3), tuple[sf.Stream[int], ...])
+    assert_type(sf.tee(numbers), tuple[sf.Source[int], sf.Source[int]])
+    assert_type(sf.tee(numbers, 4), tuple[sf.Source[int], ...])
+    assert_type(sf.stream(numbers).tee(), tuple[sf.Stream[int], sf.Stream[int]])
+    assert_type(sf.stream(numbers).tee(3), tuple[sf.Stream[int], sf.Stream[int], sf.Stream[int]])
+    assert_type(sf.stream(numbers).tee(4), tuple[sf.Stream[int], ...])
 
 
 async def parts() -> None:
     odd, even = sf.partition(numbers, is_odd)
+    assert_type(sf.partition(numbers, is_odd_later), tuple[sf.Source[int], sf.Source[int]])
+    assert_type(sf.partition(numbers, lambda number: number > 2), tuple[sf.Source[int], sf.Source[int]])
     assert_type(await sf.pipeline(odd, sf.collect()), list[int])
     assert_type(await sf.pipeline(even, words, sf.collect()), list[str])
     assert_type(sf.stream(numbers).partition(is_odd_later), tuple[sf.Stream[int], sf.Stream[int]])
@@ -90,6 +96,6 @@ async def hubs() -> None:
 async def wrong() -> None:
     sf.broadcast(3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     sf.partition(numbers, "odd")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    sf.tee(numbers, overflow="drop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.tee(numbers, overflow="drop")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     async with sf.Hub[int]() as hub:
         await hub.put("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -9,13 +9,6 @@ from typing import assert_type
 import anyio
 
 import streamflow as sf
-from streamflow.methods.interspersing import Interspersing
-from streamflow.methods.latest import Latest
-from streamflow.methods.until import Until
-from streamflow.operators.interspersing import intersperse
-from streamflow.operators.latest import switch_map, with_latest_from
-from streamflow.operators.until import skip_until, take_until
-from streamflow.stages import Stage
 
 
 async def numbers() -> AsyncIterator[int]:
@@ -38,34 +31,34 @@ def digits(number: int) -> list[str]:
 
 
 async def latest() -> None:
-    assert_type(await sf.pipeline(numbers(), switch_map(search), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), switch_map(follow), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), switch_map(digits), sf.collect()), list[str])
-    assert_type(await sf.pipeline(numbers(), with_latest_from(["a"]), sf.collect()), list[tuple[int, str]])
+    assert_type(await sf.pipeline(numbers(), sf.switch_map(search), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.switch_map(follow), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.switch_map(digits), sf.collect()), list[str])
+    assert_type(await sf.pipeline(numbers(), sf.with_latest_from(["a"]), sf.collect()), list[tuple[int, str]])
     assert_type(
-        await sf.pipeline(numbers(), with_latest_from(["a"], follow(1), [b""]), sf.collect()),
+        await sf.pipeline(numbers(), sf.with_latest_from(["a"], follow(1), [b""]), sf.collect()),
         list[tuple[int, str, str, bytes]],
     )
 
 
 async def until(event: asyncio.Event, other: anyio.Event) -> None:
-    # mypy has no type for a generic stage before its input is known, and takes `Any`; pyright knows.
-    some: list[int] = await sf.pipeline(numbers(), take_until(event), take_until(other), sf.collect())
-    more: list[int] = await sf.pipeline(numbers(), skip_until(["now"]), skip_until(sf.stream([1])), sf.collect())
-    assert [some, more]
+    assert_type(await sf.pipeline(numbers(), sf.take_until(event), sf.take_until(other), sf.collect()), list[int])
+    assert_type(
+        await sf.pipeline(numbers(), sf.skip_until(["now"]), sf.skip_until(sf.stream([1])), sf.collect()), list[int]
+    )
 
 
 async def separators() -> None:
-    stage: Stage[str, str] = intersperse(",", start="[", end="]")
+    stage: sf.Stage[str, str] = sf.intersperse(",", start="[", end="]")
     assert_type(await sf.pipeline(["a"], stage, sf.collect()), list[str])
-    mixed: Stage[int, int | None] = intersperse(None)
+    mixed: sf.Stage[int, int | None] = sf.intersperse(None)
     assert_type(await sf.pipeline(numbers(), mixed, sf.collect()), list[int | None])
 
 
 # --- as methods --------------------------------------------------------------------------------------------------
 
 
-def latest_methods(items: Latest[int]) -> None:
+def latest_methods(items: sf.Stream[int]) -> None:
     assert_type(items.switch_map(search), sf.Stream[str])
     assert_type(items.switch_map(follow), sf.Stream[str])
     assert_type(items.switch_map(digits), sf.Stream[str])
@@ -75,12 +68,12 @@ def latest_methods(items: Latest[int]) -> None:
     assert_type(items.with_latest_from(["a"], [1], [b""], [1.0]), sf.Stream[tuple[int, str, int, bytes, float]])
 
 
-def until_methods(items: Until[int], event: asyncio.Event) -> None:
+def until_methods(items: sf.Stream[int], event: asyncio.Event) -> None:
     assert_type(items.take_until(event), sf.Stream[int])
     assert_type(items.skip_until(follow(1)), sf.Stream[int])
 
 
-def separator_methods(items: Interspersing[int], words: Interspersing[str]) -> None:
+def separator_methods(items: sf.Stream[int], words: sf.Stream[str]) -> None:
     assert_type(items.intersperse(None), sf.Stream[int | None])
     assert_type(words.intersperse(",", start="[", end="]"), sf.Stream[str])
 
@@ -88,8 +81,8 @@ def separator_methods(items: Interspersing[int], words: Interspersing[str]) -> N
 # --- mistakes ----------------------------------------------------------------------------------------------------
 
 
-def wrong(items: Latest[str], until: Until[str]) -> None:
+def wrong(items: sf.Stream[str], until: sf.Stream[str]) -> None:
     items.switch_map(search)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     until.take_until(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     items.with_latest_from(3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    intersperse()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    sf.intersperse()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -6,11 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 import streamflow as sf
-from streamflow.machinery.policies import Backoff
-from streamflow.methods.recovery import Recovery
-from streamflow.operators.recovery import catch, fallback
-from streamflow.operators.resuming import Resumable, resumable
-from streamflow.operators.retrying import retry
 
 
 def rows_after(place: int | None) -> Iterator[dict[str, int]]:
@@ -49,40 +44,39 @@ def is_worth_it(error: Exception) -> bool:
     return "429" in str(error)
 
 
-def use(*_: object) -> None:
-    """Stand for whatever uses a value."""
-
-
 numbers = range(3)
 
 
 def sources() -> None:
-    assert_type(resumable(rows_after, row_id), Resumable[dict[str, int]])
-    assert_type(resumable(stream_after, len, start=0), Resumable[str])
-    assert_type(resumable(open_after, len, start=0), Resumable[str])
-    assert_type(sf.stream(resumable(rows_after, row_id)), sf.Stream[dict[str, int]])
+    assert_type(sf.resumable(rows_after, row_id), sf.Resumable[dict[str, int]])
+    assert_type(sf.resumable(stream_after, len, start=0), sf.Resumable[str])
+    assert_type(sf.resumable(open_after, len, start=0), sf.Resumable[str])
+    assert_type(sf.stream(sf.resumable(rows_after, row_id)), sf.Stream[dict[str, int]])
 
 
 async def functions() -> None:
-    again: list[int] = await sf.pipeline(numbers, retry(resume="after"), sf.collect())
-    twice: list[int] = await sf.pipeline(numbers, retry(2, on=(OSError, ValueError), reset_after=None), sf.collect())
-    asked: list[int] = await sf.pipeline(numbers, retry(on=is_worth_it, backoff=Backoff(first=1)), sf.collect())
-    cut: list[int] = await sf.pipeline(numbers, catch(OSError, then="stop"), sf.collect())
-    marked: list[int | str] = await sf.pipeline(numbers, catch(OSError, ValueError, then=["cut"]), sf.collect())
-    told: list[int | str] = await sf.pipeline(numbers, catch(OSError, then=words), sf.collect())
-    later: list[int | str] = await sf.pipeline(numbers, catch(OSError, then=words_later), sf.collect())
-    streamed: list[int | str] = await sf.pipeline(numbers, catch(OSError, then=stream_words), sf.collect())
-    logged: list[int] = await sf.pipeline(numbers, catch(OSError, then=log), sf.collect())
-    same: list[int] = await sf.pipeline(numbers, fallback([1]), sf.collect())
-    other: list[int | str] = await sf.pipeline(numbers, fallback(["a"], sf.stream("b")), sf.collect())
-    use(again, twice, asked, cut, marked, told, later, streamed, logged, same, other)
-    assert_type(sf.stream(numbers).through(retry(resume="after")), sf.Stream[int])
-    assert_type(sf.stream(numbers).through(catch(OSError, then="stop")), sf.Stream[int])
-    assert_type(sf.stream(numbers).through(catch(OSError, then=words)), sf.Stream[int | str])
-    assert_type(sf.stream(numbers).through(fallback(["a"])), sf.Stream[int | str])
+    assert_type(await sf.pipeline(numbers, sf.retry(resume="after"), sf.collect()), list[int])
+    assert_type(
+        await sf.pipeline(numbers, sf.retry(2, on=(OSError, ValueError), reset_after=None), sf.collect()), list[int]
+    )
+    assert_type(
+        await sf.pipeline(numbers, sf.retry(on=is_worth_it, backoff=sf.Backoff(first=1)), sf.collect()), list[int]
+    )
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, then="stop"), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, ValueError, then=["cut"]), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, then=words), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, then=words_later), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, then=stream_words), sf.collect()), list[int | str])
+    assert_type(await sf.pipeline(numbers, sf.catch(OSError, then=log), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers, sf.fallback([1]), sf.collect()), list[int])
+    assert_type(await sf.pipeline(numbers, sf.fallback(["a"], sf.stream("b")), sf.collect()), list[int | str])
+    assert_type(sf.stream(numbers).through(sf.retry(resume="after")), sf.Stream[int])
+    assert_type(sf.stream(numbers).through(sf.catch(OSError, then="stop")), sf.Stream[int])
+    assert_type(sf.stream(numbers).through(sf.catch(OSError, then=words)), sf.Stream[int | str])
+    assert_type(sf.stream(numbers).through(sf.fallback(["a"])), sf.Stream[int | str])
 
 
-async def methods(flow: Recovery[int]) -> None:
+async def methods(flow: sf.Stream[int]) -> None:
     assert_type(flow.retry(resume="start"), sf.Stream[int])
     assert_type(flow.catch(OSError, then="stop"), sf.Stream[int])
     assert_type(flow.catch(OSError, then=["cut"]), sf.Stream[int | str])
@@ -94,7 +88,7 @@ async def methods(flow: Recovery[int]) -> None:
     assert_type(flow.fallback(["a"], resume="after"), sf.Stream[int | str])
 
 
-def wrong(flow: Recovery[int]) -> None:
+def wrong(flow: sf.Stream[int]) -> None:
     flow.retry(resume="beginning")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     flow.catch(any_error, then="stop")  # type: ignore[type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
     flow.catch(OSError, then=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]

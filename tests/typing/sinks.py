@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
-from typing import Any, assert_type
+from typing import assert_type
 
 import anyio.abc
 
@@ -22,6 +22,13 @@ async def is_even(number: int) -> bool:
     return number % 2 == 0
 
 
+async def in_batches(items: sf.Reader[int]) -> int:
+    total = 0
+    async for batch in items.batches():
+        total += len(batch)
+    return total
+
+
 async def both(items: AsyncIterable[int]) -> tuple[int, ...]:
     return tuple([item async for item in items])
 
@@ -29,7 +36,10 @@ async def both(items: AsyncIterable[int]) -> tuple[int, ...]:
 async def sinks() -> None:
     """Every sink's own value."""
     assert_type(await sf.pipeline(numbers, sf.collect(limit=9)), list[int])
-    assert_type(await sf.pipeline(numbers, sf.to_dict(str)), dict[Any, Any])
+    assert_type(await sf.pipeline(numbers, sf.to_dict(str)), dict[str, int])
+    assert_type(await sf.pipeline(numbers, sf.to_dict(str, float)), dict[str, float])
+    assert_type(await sf.pipeline([("a", 1)], sf.to_dict()), dict[str, int])
+    assert_type(await sf.pipeline(["a"], sf.to_dict(len)), dict[int, str])
     assert_type(await sf.pipeline(numbers, sf.count()), int)
     assert_type(await sf.pipeline(numbers, sf.drain()), None)
     assert_type(await sf.pipeline(numbers, sf.first()), int)
@@ -41,8 +51,12 @@ async def sinks() -> None:
     assert_type(await sf.pipeline(numbers, sf.reduce(add, 0.0)), float)
     assert_type(await sf.pipeline(numbers, sf.min()), int)
     assert_type(await sf.pipeline(numbers, sf.max(key=abs, default=None)), int | None)
-    assert_type(await sf.pipeline(numbers, sf.sum()), Any)
+    assert_type(await sf.pipeline(numbers, sf.sum()), int)
+    assert_type(await sf.pipeline([0.5], sf.sum()), float | int)
+    assert_type(await sf.pipeline([0.5], sf.sum(0.0)), float)
     assert_type(await sf.pipeline(numbers, sf.any(is_even)), bool)
+    assert_type(await sf.pipeline(numbers, sf.any(lambda number: number > 2)), bool)
+    assert_type(await sf.pipeline(numbers, in_batches), int)
     assert_type(await sf.pipeline(numbers, sf.all()), bool)
     assert_type(await sf.pipeline(numbers, sf.for_each(print)), int)
     assert_type(await sf.pipeline(numbers, sf.into(sf.Channel[int](4), then="close")), int)
@@ -53,6 +67,8 @@ async def terminals(writer: asyncio.StreamWriter, stream: anyio.abc.ObjectSendSt
     assert_type(await flow.collect(3), list[int])
     assert_type(await flow.to_dict(str), dict[str, int])
     assert_type(await flow.to_dict(str, float), dict[str, float])
+    assert_type(await flow.enumerate().to_dict(), dict[int, int])
+    assert_type(await flow.sum(0.5), int | float)
     assert_type(await flow.count(), int)
     assert_type(await flow.first(), int)
     assert_type(await flow.first(""), int | str)
@@ -64,7 +80,7 @@ async def terminals(writer: asyncio.StreamWriter, stream: anyio.abc.ObjectSendSt
     assert_type(await flow.min(), int)
     assert_type(await flow.min(key=lambda number: -number), int)
     assert_type(await flow.max(default=None), int | None)
-    assert_type(await flow.sum(), Any)
+    assert_type(await flow.sum(), int)
     assert_type(await flow.any(lambda number: number > 2), bool)
     assert_type(await flow.all(is_even), bool)
     assert_type(await flow.for_each(print), int)
@@ -90,3 +106,15 @@ def threads() -> None:
         for item in items:
             assert_type(item, str)
     assert_type(list(flow.blocking()), list[int])
+
+
+async def mistakes() -> None:
+    """What must be reported."""
+    await flow.to_dict()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await flow.to_dict(str, duplicates="none")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    await flow.all(str.upper)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await flow.into("target")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await sf.pipeline(["a"], sf.to_dict(is_even))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    await sf.pipeline(["a"], sf.reduce(add, 0.0))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    sf.count(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    sf.drain(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -7,12 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Never, assert_type
 
 import streamflow as sf
-from streamflow.operators.polling import poll
-from streamflow.operators.pushing import Push, push
-from streamflow.operators.queues import from_queue, from_reader
-from streamflow.operators.sources import empty, failing, never, paginate, range, unfold  # noqa: A004  # the words
-from streamflow.operators.threaded import threaded
-from streamflow.places import processes
 
 # --- what users write --------------------------------------------------------------------------------------------
 
@@ -57,7 +51,7 @@ def rows() -> Iterator[int]:
     yield 1
 
 
-async def pushed(events: Push[int]) -> None:
+async def pushed(events: sf.Push[int]) -> None:
     await events.put(1)
     events.put_nowait(1)
     events.put_threadsafe(1, timeout=2.0)
@@ -65,7 +59,7 @@ async def pushed(events: Push[int]) -> None:
     await events.put("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-async def as_it_is(events: Push[int]) -> AsyncIterator[int]:
+async def as_it_is(events: sf.Push[int]) -> AsyncIterator[int]:
     async for event in events:
         yield assert_type(event, int)
 
@@ -74,57 +68,57 @@ async def as_it_is(events: Push[int]) -> AsyncIterator[int]:
 
 
 async def rules() -> None:
-    assert_type(range(3), sf.Source[int])
-    assert_type(range(3, 9, 2), sf.Source[int])
-    assert_type(empty(), sf.Source[Never])
-    assert_type(never(), sf.Source[Never])
-    assert_type(failing(ValueError), sf.Source[Never])
-    assert_type(await sf.stream(range(3)).map(str).collect(), list[str])
-    assert_type(unfold(halved, 9), sf.Source[str])
-    assert_type(unfold(halved_later, 9), sf.Source[str])
-    assert_type(paginate(page), sf.Source[str])
-    assert_type(paginate(page_later), sf.Source[str])
-    assert_type(paginate(numbered_page, start=1), sf.Source[str])
-    assert_type(paginate(numbered_page_later, start=1), sf.Source[str])
-    assert_type(await sf.pipeline(unfold(halved_later, 9), sf.collect()), list[str])
+    assert_type(sf.range(3), sf.Source[int])
+    assert_type(sf.range(3, 9, 2), sf.Source[int])
+    assert_type(sf.empty(), sf.Source[Never])
+    assert_type(sf.never(), sf.Source[Never])
+    assert_type(sf.failing(ValueError), sf.Source[Never])
+    assert_type(await sf.stream(sf.range(3)).map(str).collect(), list[str])
+    assert_type(sf.unfold(halved, 9), sf.Source[str])
+    assert_type(sf.unfold(halved_later, 9), sf.Source[str])
+    assert_type(sf.paginate(page), sf.Source[str])
+    assert_type(sf.paginate(page_later), sf.Source[str])
+    assert_type(sf.paginate(numbered_page, start=1), sf.Source[str])
+    assert_type(sf.paginate(numbered_page_later, start=1), sf.Source[str])
+    assert_type(await sf.pipeline(sf.unfold(halved_later, 9), sf.collect()), list[str])
 
-    unfold(halved, "9")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    failing("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    unfold(halved, "9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    sf.unfold(halved, "9")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    sf.failing("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.unfold(halved, "9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def clocks() -> None:
-    assert_type(poll(status, 1.0), sf.Source[str])
-    assert_type(poll(status_later, 1.0), sf.Source[str])
-    assert_type(poll(status_later, 1.0, until=is_done, changes_only=True), sf.Source[str])
+    assert_type(sf.poll(status, 1.0), sf.Source[str])
+    assert_type(sf.poll(status_later, 1.0), sf.Source[str])
+    assert_type(sf.poll(status_later, 1.0, until=is_done, changes_only=True), sf.Source[str])
 
 
 def threads() -> None:
-    assert_type(threaded(rows), sf.Source[int])
-    assert_type(threaded(rows(), maxsize=9), sf.Source[int])
-    assert_type(threaded(lambda: [b"x"], name="x"), sf.Source[bytes])
+    assert_type(sf.threaded(rows), sf.Source[int])
+    assert_type(sf.threaded(rows(), maxsize=9), sf.Source[int])
+    assert_type(sf.threaded(lambda: [b"x"], name="x"), sf.Source[bytes])
 
 
 def queues(numbers: asyncio.Queue[int], ending: asyncio.Queue[int | None], reader: asyncio.StreamReader) -> None:
-    assert_type(from_queue(numbers), sf.Source[int])
-    assert_type(from_queue(numbers, until=-1, task_done=False), sf.Source[int])
-    assert_type(from_queue(ending, until=None), sf.Source[int])
-    assert_type(from_reader(reader, chunk=4096), sf.Source[bytes])
+    assert_type(sf.from_queue(numbers), sf.Source[int])
+    assert_type(sf.from_queue(numbers, until=-1, task_done=False), sf.Source[int])
+    assert_type(sf.from_queue(ending, until=None), sf.Source[int])
+    assert_type(sf.from_reader(reader, chunk=4096), sf.Source[bytes])
 
-    from_queue(reader)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    sf.from_queue(reader)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 async def pushes() -> None:
-    events: Push[int] = push(16, overflow="drop_oldest")
+    events: sf.Push[int] = sf.push(16, overflow="drop_oldest")
     assert_type(await sf.stream(events).collect(), list[int])
     assert_type(events.dropped, int)
     assert_type(events.stats(), sf.ChannelStats)
-    push(16, overflow="drop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.push(16, overflow="drop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def programs() -> None:
-    assert_type(processes.read("ls", "-l"), sf.Source[bytes])
-    assert_type(processes.through("sort"), sf.Stage[bytes, bytes])
-    assert_type(processes.write("psql"), sf.Sink[bytes, None])
-    assert_type(await sf.pipeline(processes.read("ls"), processes.through("sort"), sf.collect()), list[bytes])
-    assert_type(await sf.stream(processes.read("ls")).through(processes.through("sort")).collect(), list[bytes])
+    assert_type(sf.processes.read("ls", "-l"), sf.Source[bytes])
+    assert_type(sf.processes.through("sort"), sf.Stage[bytes, bytes])
+    assert_type(sf.processes.write("psql"), sf.Sink[bytes, None])
+    assert_type(await sf.pipeline(sf.processes.read("ls"), sf.processes.through("sort"), sf.collect()), list[bytes])
+    assert_type(await sf.stream(sf.processes.read("ls")).through(sf.processes.through("sort")).collect(), list[bytes])

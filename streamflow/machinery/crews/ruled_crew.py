@@ -115,7 +115,7 @@ class RuledCrew(Crew[A]):
         try:
             job = _Job(item, number, _checked(self._key(item)))
             line = self._lines.get(job.key)
-        except Exception as error:  # noqa: BLE001  # carried to its turn
+        except BaseException as error:  # noqa: BLE001  # carried to its turn
             self._file(number - 1, self._failed(error, number))
             return None
         if line is None:

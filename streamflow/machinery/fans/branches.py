@@ -27,6 +27,7 @@ from typing import Any, Never, TypeAlias
 
 from streamflow.channel import Channel
 from streamflow.engine.conductor import Run
+from streamflow.engine.nested import Numbers
 from streamflow.engine.reader import Reader
 from streamflow.engine.shielding import until_done
 from streamflow.errors import UsageError
@@ -80,7 +81,7 @@ class Branch(Run):
         self._pull = pull
         source: Source[Any] = Source(self._nothing_until_the_end, name="input")
         super().__init__(Plan(source, stages, sink, name, maxsize, MAX_BYTES, GRACE))
-        self._awaited = True  # whatever fails in it is raised by `Branches`, not told to the loop
+        self.attend()  # whatever fails in it is raised by `Branches`
         inlet = self.channels[0]
         inlet.name = name
         inlet.low_water(1)  # branches may depend on each other: who has room gets the next item at once
@@ -103,6 +104,10 @@ class Branch(Run):
         """Pass on that the input has failed, after the items that wait."""
         self.outlet.channel.fail(error)
         self.end()
+
+    def account(self) -> Numbers:
+        """Return what it comes to as a part of another run, what its outlet dropped included."""
+        return self.outlet.corrected(super().account())
 
     @property
     def ending(self) -> bool:

@@ -16,8 +16,6 @@ outlet is passed over (F12). Nobody has to be told, so leaving works from anywhe
 *One writer.* Only the fan puts into its outlets, one item at a time: room that was found is still there a moment later.
 """
 
-# ruff: noqa: SLF001  # dropping what waits longest, and waiting for all to be taken, are nobody else's business
-
 from __future__ import annotations
 
 import asyncio
@@ -28,6 +26,7 @@ from itertools import islice
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from streamflow.channel import Channel
+from streamflow.engine.nested import Numbers, sums
 from streamflow.engine.reader import Reader
 from streamflow.errors import ChannelClosed, LimitExceeded, UsageError
 from streamflow.limits import byte_size
@@ -65,6 +64,8 @@ class Outlet(Generic[T]):
         self.channel = channel
         self.overflow = overflow
         self.dropped = 0
+        self.displaced = 0
+        """Those of the dropped that had been put."""
         self.fail: Callable[[BaseException], None] = channel.fail
         """What is done with the error of `overflow="fail"`: its reader gets it, where nobody says otherwise."""
 
@@ -94,12 +95,7 @@ class Outlet(Generic[T]):
 
     async def drained(self) -> None:
         """Wait until its reader has taken everything and asks for more, or takes the last one, or has left."""
-        channel = self.channel
-        if channel.held() and not self.left:
-            channel.low_water(channel.maxsize)
-            with contextlib.suppress(ChannelClosed):
-                await channel._wait_to_write(0)
-            channel.wake()
+        await self.channel.all_taken()
 
     def put(self, item: T) -> None:
         """Put an item, or do what the rule says where there is no room. Never waits; see `wait`."""
@@ -125,7 +121,8 @@ class Outlet(Generic[T]):
 
     def _put_instead(self, item: T) -> None:
         """Drop those that wait longest until there is room; where none can be dropped, drop the new one."""
-        while _displace(self.channel):
+        while self.channel.discard_oldest():
+            self.displaced += 1
             try:
                 self.channel.put_nowait(item)
             except asyncio.QueueFull:
@@ -138,24 +135,19 @@ class Outlet(Generic[T]):
         seen = self.channel.stats()
         return OutletStats(seen.name, seen.state, seen.put, seen.got, seen.items, self.dropped)
 
+    @property
+    def label(self) -> str:
+        """The name under which a run counts it that it stands beside."""
+        return self.channel.name
 
-def _displace(channel: Channel[Any]) -> bool:
-    """Discard the item that has waited longest, the reader's hand first; return whether there was one.
+    def account(self) -> Numbers:
+        """Return what a run counts of it that it stands beside."""
+        seen = self.channel.account()
+        return self.corrected(Numbers(0, 0, 0, seen[0], seen[1], 0, *sums([seen])))
 
-    A weighed hand is light and its bytes are free only when it is consumed, so there the queue comes first and last.
-    """
-    if not channel.weighs:
-        for _ in channel._hand:
-            channel._taken -= 1
-            channel._discarded += 1
-            return True
-    if not channel._queue:
-        return False
-    channel._queue.popleft()
-    channel._discarded += 1
-    if channel.weighs:
-        channel._bytes -= channel._weights.popleft()
-    return True
+    def corrected(self, numbers: Numbers) -> Numbers:
+        """Put what was dropped here into numbers that take it for discarded, or know nothing of it."""
+        return numbers._replace(dropped=numbers.dropped + self.dropped, discarded=numbers.discarded - self.displaced)
 
 
 class Fan(Generic[T]):

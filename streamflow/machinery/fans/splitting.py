@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from streamflow.channel import Channel
 from streamflow.engine.conductor import Run
+from streamflow.engine.nested import Ledger, here
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.machinery.fans.fan import Deal, Fan, Outlet, Overflow
@@ -98,6 +99,7 @@ class _Round(Generic[T]):
         sink: Sink[Any, None] = Sink(self._dealt, name=split.name)
         self._plan = Plan(source, stages, sink, f"{split.name} of {source.name}", split.maxsize, MAX_BYTES, GRACE)
         self._run: Run | None = None
+        self._ledger: Ledger | None = None
         for at in split.gone:
             self.outlets[at].channel.abandon()
 
@@ -110,6 +112,19 @@ class _Round(Generic[T]):
             self._run = run = Run(self._plan)
             run.over.add_done_callback(self._over)
             run.start()
+            self._count_in(here.get())
+
+    def _count_in(self, ledger: Ledger | None) -> None:
+        """Let the run that began to read first count the branches, too, each until it is left."""
+        self._ledger = ledger
+        if ledger is not None:
+            for outlet in self.outlets:
+                ledger.enter(outlet)
+
+    def _abandon(self, at: int) -> None:
+        self.outlets[at].channel.abandon()
+        if self._ledger is not None:
+            self._ledger.leave(self.outlets[at])
 
     def _over(self, _over: asyncio.Future[None]) -> None:
         """Everything has settled: pass on how it ended."""
@@ -129,7 +144,7 @@ class _Round(Generic[T]):
 
     async def leave(self, at: int) -> None:
         """Leave branch `at`; the last one waits until the source is closed, and raises what fails in that."""
-        self.outlets[at].channel.abandon()
+        self._abandon(at)
         if self._run is not None and self._abandoned and not self._run.over.done():
             await self._run.close()
 
@@ -139,7 +154,7 @@ class _Round(Generic[T]):
             self.loop.call_soon_threadsafe(self._drop, at)
 
     def _drop(self, at: int) -> None:
-        self.outlets[at].channel.abandon()
+        self._abandon(at)
         if self._run is not None and self._abandoned:
             self._run.cancel()
 

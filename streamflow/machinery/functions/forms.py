@@ -31,6 +31,9 @@ class Form:
     done = False
     """Whether it has enough: then the input is closed."""
 
+    passing = False
+    """Whether it passes what still comes as it is, without calling `fn`."""
+
     def over(self, fn: Any, items: Iterator[Any]) -> Iterator[Any]:
         """Return what it emits over a stretch of input. Called again for each further stretch."""
         raise NotImplementedError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from inspect import isawaitable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from streamflow.callables import is_coroutine_function
 from streamflow.stages import Stage
@@ -18,6 +18,8 @@ from streamflow.types import StageFunction
 __all__ = ["MOST", "Pack", "packed"]
 
 INTERNAL = ("packed",)
+
+S = TypeVar("S", bound=Stage[Any, Any])
 
 MOST = 100_000
 """Items in one group, where nobody says otherwise: there is no unbounded mode (promise P1)."""
@@ -34,22 +36,23 @@ class Pack(Protocol):
 
 
 def packed(
-    name: str, make: Callable[[], Pack], fn: Callable[[Any], Any], *, most: int, asked: bool = True
-) -> Stage[Any, Any]:
+    name: str, make: Callable[[], Pack], fn: Callable[[Any], Any], *, kind: type[S], most: int, asked: bool = True
+) -> S:
     """Build the stage: `make` gives a fresh pack for each run, `fn` is called for each item, sync or async.
 
     Args:
         name: shown in plans.
         make: makes the pack.
         fn: called with each item, in order, one call at a time.
+        kind: the subclass of `Stage` to make, which tells the type of the groups.
         most: how many items a group may hold.
         asked: whether `fn` is the user's.
     """
     refit = _awaiting(make)
     callable_ = fn if asked else None
     if is_coroutine_function(fn):
-        return Stage(refit(fn), name=name, callable=callable_, holds_items=most, groups=most)
-    return Stage(
+        return kind(refit(fn), name=name, callable=callable_, holds_items=most, groups=most)
+    return kind(
         name=name,
         transform=lambda: _Packed(make(), fn),
         refit=refit,

@@ -135,16 +135,16 @@ class SkipWhile(Form):
 
     def __init__(self) -> None:
         """Nothing has been refused."""
-        self._passing = False
+        self.passing = False
 
     def over(self, fn: Callable[[Any], Any], items: Iterator[Any]) -> Iterator[Any]:
         """Skip items until one is refused; after that hand on the input itself."""
-        return items if self._passing else self._skip(fn, items)
+        return items if self.passing else self._skip(fn, items)
 
     def _skip(self, fn: Callable[[Any], Any], items: Iterator[Any]) -> Iterator[Any]:
         for item in items:
             if not fn(item):
-                self._passing = True
+                self.passing = True
                 yield item
                 yield from items
                 return

@@ -19,16 +19,17 @@ from inspect import isawaitable
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
-from streamflow.callables import is_coroutine_function
+from streamflow.callables import is_coroutine_function, name_of
 from streamflow.errors import UsageError
 from streamflow.machinery.functions.forms import FILTER, FLAT_MAP, MAP, TAP, Form, Spread
 from streamflow.stages import Stage
 from streamflow.transforms import NeedsAwait
 from streamflow.types import StageFunction
 
-__all__ = ["FILTER", "FLAT_MAP", "MAP", "TAP", "Form", "Spread", "check_callable", "per_item"]
+__all__ = ["FILTER", "FLAT_MAP", "MAP", "TAP", "Form", "Spread", "check_callable", "check_plain", "per_item"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound=Stage[Any, Any])
 
 
 class _PerItem:
@@ -83,6 +84,16 @@ def check_callable(operator: str, function: object) -> None:
         )
 
 
+def check_plain(operator: str, function: object) -> None:
+    """Refuse what cannot be called, and what would have to be awaited where nobody awaits, naming the argument."""
+    check_callable(operator, function)
+    if is_coroutine_function(function):
+        raise UsageError(
+            f"{operator} must be a plain function: nobody would await the coroutine function {name_of(function)!r} "
+            f"there. Do in a stage before, by sf.map(fn), what has to be awaited."
+        )
+
+
 def own_frame(function: F) -> F:
     """Return the function with a code object of its own, by which the engine knows a stage in a traceback."""
     plain = cast("FunctionType", function)
@@ -101,8 +112,8 @@ def per_item(
     one_to_one: bool = False,
     drops: bool = False,
     holds_items: int = 1,
-    kind: type[Stage[Any, Any]] = Stage,
-) -> Stage[Any, Any]:
+    kind: type[S] = Stage,  # type: ignore[assignment]  # `S` is what the operator says it returns
+) -> S:
     """Build the stage of an operator around a callable: synchronous and fusible, unless it is a coroutine function.
 
     Args:
@@ -120,7 +131,7 @@ def per_item(
     check_callable(name.partition("(")[0], fn)
     make: Callable[[], Form] = (lambda: form) if isinstance(form, Form) else form
     call = Spread(fn) if spread else fn
-    build: Callable[..., Stage[Any, Any]] = partial(
+    build: Callable[..., S] = partial(
         kind, name=name, callable=fn, one_to_one=one_to_one, drops=drops, holds_items=holds_items
     )
     if awaits or is_coroutine_function(fn):
@@ -143,6 +154,9 @@ def _awaiting(
     async def awaited(items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         form, made = make(), first
         async for item in items:
+            if form.passing:
+                yield item
+                continue
             result = fn(form.given(item)) if made is None else made(item)
             made = None
             result = await result if isawaitable(result) else result
@@ -157,10 +171,13 @@ def _awaiting(
     return awaited
 
 
-def _unrolled(rest: Any) -> AsyncGenerator[Any, None]:
+async def _unrolled(rest: Any) -> AsyncGenerator[Any, None]:
     """Give the items of an iterable, or of an async iterable, or of an awaitable of one."""
 
     async def once() -> AsyncGenerator[None, None]:
         yield None
 
-    return cast("AsyncGenerator[Any, None]", FLAT_MAP.awaiting(lambda _: rest)(once()))
+    unrolling = FLAT_MAP.awaiting(lambda _: rest)
+    async with aclosing(once()) as single, aclosing(cast("AsyncGenerator[Any, None]", unrolling(single))) as outs:
+        async for out in outs:
+            yield out

@@ -14,12 +14,15 @@ from typing import Any, Generic, Self, TypeVar, TypeVarTuple
 
 from streamflow.engine.feeding import costs_of
 from streamflow.errors import UsageError
+from streamflow.machinery.stage_shapes import MYPY
 from streamflow.resolving import parts_of
 from streamflow.stages import Combination, Source
 from streamflow.types import SourceLike
 
 __all__ = ["Body", "Combined", "Merged", "Zipped", "ZippedLongest"]
 
+B = TypeVar("B")
+Bs = TypeVarTuple("Bs")
 F = TypeVar("F")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -114,9 +117,20 @@ class Merged(Combined, Generic[T]):
 
     __slots__ = ()
 
-    def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[X | T]:
-        """Apply it by hand: `async for item in sf.merge(more)(items)`."""
-        return self.function(items)
+    if MYPY:
+
+        class _Call:
+            def __get__(
+                self, stage: Merged[B], owner: object = None, /
+            ) -> Callable[[AsyncIterable[X]], AsyncIterator[X | B]]: ...
+
+        __call__ = _Call()  # type: ignore[assignment]  # see stage_shapes.py
+
+    else:
+
+        def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[X | T]:
+            """Apply it by hand: `async for item in sf.merge(more)(items)`."""
+            return self.function(items)
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Iterate the combination of its own sources outside a pipeline."""
@@ -128,9 +142,20 @@ class Zipped(Combined, Generic[*Ts]):
 
     __slots__ = ()
 
-    def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X, *Ts]]:
-        """Apply it by hand: `async for pair in sf.zip(more)(items)`."""
-        return self.function(items)
+    if MYPY:
+
+        class _Call:
+            def __get__(
+                self, stage: Zipped[*Bs], owner: object = None, /
+            ) -> Callable[[AsyncIterable[X]], AsyncIterator[tuple[X, *Bs]]]: ...
+
+        __call__ = _Call()  # type: ignore[assignment]  # see stage_shapes.py
+
+    else:
+
+        def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X, *Ts]]:
+            """Apply it by hand: `async for pair in sf.zip(more)(items)`."""
+            return self.function(items)
 
     def __aiter__(self) -> AsyncIterator[tuple[*Ts]]:
         """Iterate the combination of its own sources outside a pipeline."""
@@ -142,9 +167,20 @@ class ZippedLongest(Combined, Generic[F, *Ts]):
 
     __slots__ = ()
 
-    def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X | F, *Ts]]:
-        """Apply it by hand: `async for pair in sf.zip_longest(more)(items)`."""
-        return self.function(items)
+    if MYPY:
+
+        class _Call:
+            def __get__(
+                self, stage: ZippedLongest[B, *Bs], owner: object = None, /
+            ) -> Callable[[AsyncIterable[X]], AsyncIterator[tuple[X | B, *Bs]]]: ...
+
+        __call__ = _Call()  # type: ignore[assignment]  # see stage_shapes.py
+
+    else:
+
+        def __call__(self, items: AsyncIterable[X]) -> AsyncIterator[tuple[X | F, *Ts]]:
+            """Apply it by hand: `async for pair in sf.zip_longest(more)(items)`."""
+            return self.function(items)
 
     def __aiter__(self) -> AsyncIterator[tuple[*Ts]]:
         """Iterate the combination of its own sources outside a pipeline."""

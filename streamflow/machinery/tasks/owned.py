@@ -46,10 +46,10 @@ class Owned:
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = _stray(task) if task.cancelled() else task.exception()
-        if self.leaving:
+        if self.leaving and task.cancelling():
             self._late += [] if error is None or task.cancelled() else [error]
         elif error is not None:
-            self._failed(error)
+            self._failed(error)  # also where it had ended before it was to be stopped, and nobody knew yet
 
     async def __aenter__(self) -> Self:
         """Start nothing."""

@@ -60,6 +60,7 @@ class Circle:
         self._inside = 0
         self._input_ended = False
         self._source_ended = False
+        self._coming: asyncio.Task[bool] | None = None
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._closing = AsyncExitStack()
@@ -105,42 +106,44 @@ class Circle:
 
     async def _inputs(self) -> AsyncGenerator[Any, None]:
         """What goes in: what waits to go round, else what comes from above."""
-        coming: asyncio.Task[bool] | None = None
         try:
-            while True:
-                if self._waiting:
+            while not self._source_ended:
+                if self._waiting or await self._something_comes():
+                    self._inside += 1
                     item = self._waiting.popleft()
                     self._tell_room()
-                elif not self._input_ended:
-                    coming = coming or asyncio.create_task(self._reader.wait(), name=f"input of {self._name}")
-                    if not await self._wait_for_any(coming):
-                        continue
-                    coming = None
-                    hand = self._reader.take(1) or await self._reader.wait_hand(1)
-                    if hand is None:
-                        self._input_ended = True
-                        continue
-                    item = next(hand)
-                elif self._counted and self._inside:
-                    await self._wait_for_any(None)
-                    continue
-                else:
-                    self._source_ended = True
-                    return
-                self._inside += 1
-                yield item
+                    yield item
         finally:
-            await _stopped(coming)
+            await _stopped(self._coming)
+            self._coming = None
 
-    async def _wait_for_any(self, coming: asyncio.Task[bool] | None) -> bool:
-        """Wait until something comes from above or goes round; return whether it is the former, and nothing waits."""
+    async def _something_comes(self) -> bool:
+        """Wait until something goes round or comes from above, or neither can be; return whether something waits."""
+        if self._input_ended and not (self._counted and self._inside):
+            self._source_ended = True
+        elif self._input_ended:
+            await self._wait_for_any([])
+        else:
+            self._coming = self._coming or asyncio.create_task(self._reader.wait(), name=f"input of {self._name}")
+            await self._wait_for_any([self._coming])
+            if not self._waiting and self._coming.done():
+                await self._take_one(self._coming)
+        return bool(self._waiting)
+
+    async def _take_one(self, came: asyncio.Task[bool]) -> None:
+        """Let one item from above in: it goes first, since nothing waits."""
+        self._coming = None
+        came.result()
+        hand = self._reader.take(1) or await self._reader.wait_hand(1)
+        if hand is None:
+            self._input_ended = True
+        else:
+            self._waiting.append(next(hand))
+
+    async def _wait_for_any(self, coming: list[asyncio.Task[bool]]) -> None:
         self._news = asyncio.get_running_loop().create_future()
-        either: list[asyncio.Future[Any]] = [self._news, coming] if coming is not None else [self._news]
+        either: list[asyncio.Future[Any]] = [self._news, *coming]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if coming is not None and coming.done() and not self._waiting:
-            coming.result()
-            return True
-        return False
 
     def _tell_news(self) -> None:
         if self._news is not None and not self._news.done():

@@ -21,7 +21,8 @@ from inspect import isawaitable
 from typing import Any, cast
 
 from streamflow.channel import Channel
-from streamflow.engine.feeding import reading
+from streamflow.engine.feeding import Feeder
+from streamflow.engine.nested import Beside, Numbers, here
 from streamflow.engine.reader import Reader
 from streamflow.errors import ChannelClosed, LimitExceeded, ReaderGone
 from streamflow.machinery.tasks.owned import Owned
@@ -29,6 +30,9 @@ from streamflow.stages import Source, Stage
 from streamflow.types import SourceLike
 
 __all__ = ["Limits", "Substreams"]
+
+_LABEL = "groups of group_by"
+_UNWANTED = Numbers(items_in=1, put=1, discarded=1)
 
 
 class _Group:
@@ -38,6 +42,7 @@ class _Group:
         self.key = key
         self.used = 0.0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ledger = here.get()
         self.channel: Channel[Any] = Channel(maxsize, name=f"group {key!r:.40}")
         self.reader = Reader(self.channel)
         self.__streamflow_parts__ = self._parts(stages)
@@ -51,8 +56,11 @@ class _Group:
         return Source(lambda: first.function(self.reader), name=name, where=first.where), stages[1:]
 
     async def put(self, item: Any) -> None:
-        with contextlib.suppress(ReaderGone):  # its stages have enough: what comes is dropped until it is forgotten
+        try:
             await self.channel.put(item)
+        except ReaderGone:  # its stages have enough: what comes is discarded until it is forgotten
+            if self._ledger is not None:
+                self._ledger.add(_LABEL, _UNWANTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +101,13 @@ class Substreams:
     async def over(self, items: Reader[Any]) -> AsyncGenerator[Reader[Any], None]:
         """Deal out the items for a block; give a reader of what the groups emit."""
         outs = Reader(self._out)
-        async with self._tasks:
-            self._tasks.start(lambda: self._deal(items))
-            try:
-                yield outs
-            finally:
-                await outs.close()
+        with Beside(_LABEL, self._out):
+            async with self._tasks:
+                self._tasks.start(lambda: self._deal(items))
+                try:
+                    yield outs
+                finally:
+                    await outs.close()
 
     # --- dealing ---------------------------------------------------------------------------------------------------
 
@@ -186,8 +195,8 @@ class Substreams:
 
     async def _serve(self, group: _Group) -> None:
         try:
-            async with reading(cast("SourceLike[Any]", group), maxsize=self._limits.maxsize) as outs:
-                await self._carry(outs)
+            async with self._run_of(group) as run:
+                await self._carry(run.reader)
         except Exception as error:
             if error is not self._failure_above:
                 self._broken(error)  # before anybody learns that the group is over
@@ -197,9 +206,16 @@ class Substreams:
             self._closing.pop(group.key, None)
             group.over.set_result(None)
 
+    def _run_of(self, group: _Group) -> Feeder[Any]:
+        """The run of its stages; thousands of them are counted under one name."""
+        run: Feeder[Any] = Feeder(cast("SourceLike[Any]", group), maxsize=self._limits.maxsize)
+        run.label, run.inlet = _LABEL, group.channel
+        return run
+
     async def _carry(self, outs: Reader[Any]) -> None:
         async for out in outs:
             try:
                 await self._out.put(out)
             except ChannelClosed:  # the consumer has left, or another group has failed
+                self._out.note_dropped()
                 return

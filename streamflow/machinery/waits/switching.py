@@ -24,8 +24,10 @@ from inspect import isasyncgen, isawaitable
 from typing import Any, Generic, TypeVar
 
 from streamflow.callables import is_coroutine_function, name_of
+from streamflow.channel import Channel
 from streamflow.engine.feeding import Feeder
 from streamflow.engine.inlet import NONE, Read
+from streamflow.engine.nested import Numbers, here
 from streamflow.engine.reader import Reader
 from streamflow.machinery.tasks.owned import Owned
 from streamflow.stages import Source
@@ -36,6 +38,8 @@ A = TypeVar("A")
 
 AHEAD = 16
 """How many items of the inner iterable may be read and wait."""
+
+_NAME = "switch_map"
 
 
 class Switch(Generic[A]):
@@ -58,6 +62,7 @@ class Switch(Generic[A]):
         self._failure: BaseException | None = None
         self._news: asyncio.Future[None] | None = None
         self._tasks = Owned(self._end)
+        self._ledger = here.get()
 
     # --- the emitting side -------------------------------------------------------------------------------------------
 
@@ -147,7 +152,7 @@ class Switch(Generic[A]):
     async def _run_for(self, item: A) -> AsyncGenerator[None, None]:
         """Run the inner iterable for a block. What fails while it is being stopped is raised, or told on the error."""
         source = Source(partial(_opened, self._fn, item), name=name_of(self._fn), where=self._where)
-        async with Feeder[Any](source, name="switch_map", maxsize=AHEAD) as feeder:
+        async with Feeder[Any](source, name=_NAME, maxsize=AHEAD) as feeder:
             self._inner = Read(1, source.name, feeder.reader, feeder)
             self._tell()
             try:
@@ -157,7 +162,7 @@ class Switch(Generic[A]):
                 raise
             except Exception:
                 self._inner = None
-                self._kept.extend(feeder.reader.channel.abandon())  # the error comes after it
+                self._kept.extend(_taken(feeder.reader.channel))  # the error comes after it
                 raise
             self._leave(feeder)
             await feeder.close(failing=True)
@@ -165,12 +170,23 @@ class Switch(Generic[A]):
     def _leave(self, feeder: Feeder[Any]) -> None:
         """Have no more of an inner iterable; what a consumer that waits would have been given is kept for it."""
         self._inner = None
-        left = feeder.reader.channel.abandon()
         if self._news is not None:
-            self._kept.extend(left)
+            self._kept.extend(_taken(feeder.reader.channel))
             self._tell()
-        else:
-            self._kept.clear()
+            return
+        if self._ledger is not None and self._kept:
+            self._ledger.add(_NAME, Numbers(dropped=len(self._kept)))
+        self._kept.clear()
+        feeder.reader.channel.abandon()
+
+
+def _taken(channel: Channel[Any]) -> list[Any]:
+    """Take everything that is there, and leave."""
+    taken = list(channel.in_hand())
+    while channel.qsize():
+        taken += channel.grasp(channel.qsize())
+    channel.abandon()
+    return taken
 
 
 def _opened(fn: Callable[[Any], Any], item: Any) -> Any:
