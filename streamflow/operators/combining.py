@@ -150,6 +150,9 @@ def merge(
     return Merged.of("merge", sources, merged, drops=end == "any")
 
 
+_TURNS = 10_000  # of a round; each is an entry of a list
+
+
 def _check_turns(count: int, weights: Sequence[int] | None, *, priority: bool, end: str) -> None:
     if end not in ("all", "any"):
         raise UsageError(f'merge(end) must be "all" or "any", not {end!r}.')
@@ -161,6 +164,8 @@ def _check_turns(count: int, weights: Sequence[int] | None, *, priority: bool, e
         raise UsageError(f"merge(weights) must be a sequence of whole numbers, such as (3, 1), not {weights!r}.")
     for weight in weights:
         check_capacity("each of merge(weights)", weight)
+    if sum(weights) > _TURNS:
+        raise UsageError(f"merge(weights): a round of {sum(weights):,} turns is too long; write the shares smaller.")
     if len(weights) not in {count, count + 1}:
         raise UsageError(
             f"merge: {len(weights)} weights for {count} sources. Give one for each source; "

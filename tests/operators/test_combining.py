@@ -476,6 +476,7 @@ async def test_end_any_ends_with_the_first_source_that_does_and_closes_the_other
         ({"weights": (1,) * 4}, "4 weights for 2 sources"),
         ({"weights": ()}, "0 weights for 2 sources"),
         ({"weights": 3}, "weights"),
+        ({"weights": (10**6, 1)}, "1,000,001 turns"),
         ({"weights": (1, 2), "priority": True}, "priority"),
         ({"end": "first"}, "end"),
         ({"end": None}, "end"),

@@ -409,3 +409,31 @@ async def test_a_hub_inside_a_stage() -> None:
     reader = asyncio.create_task(sf.stream(hub.subscribe()).collect())
     assert await sf.pipeline(range(9), publishing, sf.count()) == 9
     assert await reader == list(range(9))
+
+
+async def test_a_subscription_that_is_read_in_two_places_is_an_error() -> None:
+    """P10: each would take items from the other."""
+    async with sf.Hub[int](8) as hub:
+        subscription = hub.subscribe()
+        for number in range(4):
+            await hub.put(number)
+        hub.close()
+
+        with pytest.raises(sf.UsageError, match="Subscribe once for each"):
+            await sf.stream(subscription).zip(subscription).collect()
+
+
+async def test_a_subscription_that_was_left_is_taken_up_again() -> None:
+    async with sf.Hub[int](8) as hub:
+        subscription = hub.subscribe()
+        for number in range(4):
+            await hub.put(number)
+        hub.close()
+        got = []
+        for _ in range(2):
+            async for number in subscription:
+                got.append(number)
+                if number == 1:
+                    break
+
+    assert got == [0, 1, 2, 3]

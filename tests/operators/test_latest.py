@@ -548,6 +548,7 @@ AT_ONCE: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.virtual_time  # on a real clock either may be there first
 @pytest.mark.parametrize("kind", AT_ONCE)
 async def test_what_another_source_has_at_once_is_heard_before_the_input(kind: str) -> None:
     out = await sf.stream(range(3)).through(with_latest_from(AT_ONCE[kind]())).collect()

@@ -9,11 +9,13 @@ Closing the iterator leaves the hub: that is what the engine does at the end of 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from streamflow.engine.reader import Reader
+from streamflow.errors import UsageError
 from streamflow.machinery.fans.fan import Outlet, OutletStats
 
 __all__ = ["Subscription"]
@@ -32,6 +34,7 @@ class Subscription(Generic[T]):
         """Read `outlet`."""
         self._outlet = outlet
         self._reader: Reader[T] = Reader(outlet.channel)
+        self._heard_by: weakref.ref[_Hearing[T]] | None = None
         self._loop = asyncio._get_running_loop()  # noqa: SLF001  # the public one raises where None will do
 
     def __repr__(self) -> str:
@@ -42,6 +45,15 @@ class Subscription(Generic[T]):
     def __aiter__(self) -> _Hearing[T]:
         """Take items until the hub ends; its error is raised after the items before it."""
         return _Hearing(self, self._reader)
+
+    def begin(self, hearing: _Hearing[T]) -> None:
+        """Note who takes items now. Raises `UsageError` while another iteration, which was not left, does so too."""
+        other = self._heard_by() if self._heard_by is not None else None
+        if other not in {None, hearing}:
+            raise UsageError(
+                f"{self!r} is read in two places, which would take items from each other. Subscribe once for each."
+            )
+        self._heard_by = weakref.ref(hearing)
 
     def close(self) -> None:
         """Leave: what waits is discarded. Never waits; twice is harmless."""
@@ -84,6 +96,7 @@ class _Hearing(Generic[T]):
     async def __anext__(self) -> T:
         for item in self._hand:
             return item
+        self._subscription.begin(self)
         hand = await self._reader.next_hand()
         if hand is None:
             raise StopAsyncIteration
