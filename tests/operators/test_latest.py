@@ -540,8 +540,8 @@ async def test_what_comes_before_the_others_have_had_one_is_counted_as_dropped()
 AT_ONCE: dict[str, Callable[[], Any]] = {
     "list": lambda: ["x", "y"],
     "another collection": lambda: {"x": 1, "y": 2},
-    "iterator": lambda: iter(["x", "y"]),
-    "stream": lambda: sf.stream(["x", "y"]),
+    "iterator": lambda: iter(["y"]),
+    "stream": lambda: sf.stream(["y"]),
     "async iterable": lambda: TrackedSource(["y"]),
     "stream of one": lambda: sf.stream(TrackedSource(["y"])),
     "fused stream": lambda: sf.stream(TrackedSource(["Y"])).map(str.lower),
