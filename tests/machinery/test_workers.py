@@ -323,7 +323,7 @@ async def test_failures_in_a_process_are_the_items_own() -> None:
     with pytest.raises(sf.StageError, match="Stubborn: parse:1"):
         await sf.pipeline(range(3), mapped(stubborn, processes=1), sf.collect())
 
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(sf.StageError, match="cannot be sent back from its process: a function cannot be pickled"):
         await sf.pipeline(range(3), mapped(lambda_for, processes=1), sf.collect())
 
     with pytest.raises(sf.StageError, match="cannot send this item to a process: a lock cannot be pickled"):

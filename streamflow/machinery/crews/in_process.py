@@ -30,11 +30,21 @@ def call_pickled(data: bytes) -> bytes:
     try:
         if "fn" not in _here:
             _here["fn"] = pickle.loads(_here["pickled"])  # noqa: S301  # from the parent, over its own pipe
-        return pickle.dumps(_here["fn"](pickle.loads(data)))  # noqa: S301
+        return _dumped(_here["fn"](pickle.loads(data)))  # noqa: S301
     except Exception as error:
         if _survives(error):
             raise
         raise StageError(f"{type(error).__name__}: {error} (the exception itself cannot be pickled)") from error
+
+
+def _dumped(result: Any) -> bytes:
+    try:
+        return pickle.dumps(result)
+    except Exception as error:
+        raise StageError(
+            f"a result cannot be sent back from its process: a {type(result).__name__} cannot be pickled ({error}). "
+            f"Return plain data, or write threads= instead, which share everything."
+        ) from error
 
 
 def _survives(error: Exception) -> bool:
