@@ -91,7 +91,7 @@ async def test_an_item_is_not_kept_for_the_sake_of_the_next():
             assert rows.asked <= number + 2
         rows.let(20)
         assert [await anext(items) for _ in range(20)] == list(range(5, 25))
-        rows.let(1000)  # for the reads that are under way
+        rows.let(500)  # for the reads that are under way
 
 
 async def test_the_event_loop_stays_alive_while_a_read_blocks():
