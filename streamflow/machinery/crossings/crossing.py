@@ -161,8 +161,10 @@ class Crossing(Generic[T]):
         try:
             if failure is not None and late is not None:
                 failure.add_note(f"Closing it failed as well: {described(late)}")
-            if failure is not None or late is not None:
-                raise failure if failure is not None else late  # type: ignore[misc]
+            if failure is not None:
+                raise failure
+            if late is not None:
+                raise late
         finally:
             del failure, late
 
