@@ -221,6 +221,20 @@ async def test_an_error_ends_the_cycle_after_the_outputs_before_it(where: str) -
     assert source.opened == source.closed == 1
 
 
+async def test_what_fails_in_closing_a_stage_of_the_cycle_is_raised() -> None:
+    """As if nested (P3): an early stop below does not hide it."""
+
+    async def failing_close(numbers: AsyncIterable[int]) -> AsyncIterator[int]:
+        try:
+            async for number in numbers:
+                yield number
+        finally:
+            raise Broken("closing")
+
+    with pytest.raises(Broken, match="closing"):
+        await sf.stream(itertools.count()).feedback(failing_close, lambda _: None).take(2).run()
+
+
 def test_misuse_says_what_to_write() -> None:
     with pytest.raises(sf.UsageError, match="at least one stage"):
         sf.feedback([], lambda _: None)

@@ -23,14 +23,15 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AsyncExitStack, aclosing, suppress
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from streamflow.engine.conductor import Run
-from streamflow.engine.feeding import reading
+from streamflow.engine.feeding import Feeder, reading
 from streamflow.engine.reader import Reader
 from streamflow.engine.shielding import until_done
 from streamflow.errors import CycleDeadlock
-from streamflow.stages import GRACE, MAX_BYTES, Plan, Source, Stage
+from streamflow.stages import Source, Stage
+from streamflow.types import SourceLike
 
 __all__ = ["Circle"]
 
@@ -87,20 +88,18 @@ class Circle:
                 return  # the stages had enough
 
     async def _round(self) -> AsyncGenerator[Any, None]:
-        source = Source(self._inputs, name=f"input of {self._name}")
-        run = Run(Plan(source, self._stages, None, self._name, min(_INSIDE, self._maxsize), MAX_BYTES, GRACE))
-        assert run.output is not None
-        run.start()
-        try:
-            async for out in run.output:
+        circle = cast("SourceLike[Any]", self)  # by its parts
+        async with Feeder(circle, name=self._name, maxsize=min(_INSIDE, self._maxsize)) as run:
+            async for out in run.reader:
                 await self._send_back(out, run)
                 self._inside -= 1
                 self._tell_news()
                 yield out
-        except BaseException as error:
-            await run.close_after(error)
-            raise
-        await run.close()
+
+    @property
+    def __streamflow_parts__(self) -> tuple[Source[Any], tuple[Stage[Any, Any], ...]]:
+        """What a round is made of: the source of what goes in, and the stages."""
+        return Source(self._inputs, name=f"input of {self._name}"), self._stages
 
     # --- in ------------------------------------------------------------------------------------------------------
 
