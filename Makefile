@@ -3,13 +3,14 @@
 # Tools are called as `.venv/bin/python -m tool` with relative paths, so the checkout may lie in a path with spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format format-check lint types layers fast-tests tests thorough api bench clean
+.PHONY: help run test check format format-check lint types layers fast-tests tests thorough api bench bench-quick bench-check clean
 
 # The first interpreter found that is new enough; else python3, which is then told what is wrong with it.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$python; exit; }; \
 	done; echo python3)
 PY := .venv/bin/python
+PACKAGING := pyproject.toml setup.py streamflow/channel/_speed.c
 ARGS ?=
 
 export TMPDIR := $(CURDIR)/.cache/tmp
@@ -49,8 +50,12 @@ types: .venv/.dev  ## mypy --strict on the package, pyright on its public face
 layers: .venv/.dev  ## import-linter: imports go down the staircase only
 	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo --cache-dir .cache/import-linter
 
+# Every promise holds with the hot path in C, where a compiler was found, and without it.
 tests: .venv/.dev .cache/tmp
 	@$(PY) -m pytest -n 2 $(ARGS)
+	@if $(PY) -c 'import sys; from streamflow.channel.storage import speedups; sys.exit(not speedups)'; then \
+		echo "The same in pure Python:"; STREAMFLOW_PURE=1 $(PY) -m pytest -n 2 $(ARGS); \
+	else echo "There is no C hot path in this installation, so that was in pure Python."; fi
 
 fast-tests: .venv/.dev .cache/tmp
 	@STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
@@ -62,11 +67,18 @@ api: .venv/.dev  ## write the public names to tests/api.txt and the catalogue to
 	@$(PY) -m tests.api
 	@$(PY) -m tests.catalogue
 
-bench: .venv/.dev  ## measure speed and memory; options by ARGS="..."
-	@$(PY) -m benchmarks $(ARGS)
+bench: .venv/.bench  ## measure all beside all peers, write it into docs/ (half an hour); some by ARGS="hops cmap"
+	@$(PY) -m benchmarks --write $(ARGS)
+
+bench-quick: .venv/.bench  ## the key ratios, in under a minute
+	@$(PY) -m benchmarks --quick $(ARGS)
+
+bench-check: .venv/.bench  ## the key ratios beside benchmarks/baseline.json; fails if one has become worse
+	@$(PY) -m benchmarks --quick --check $(ARGS)
 
 clean:  ## remove all that make has made
 	rm -rf .venv .cache build dist *.egg-info
+	rm -f streamflow/channel/_speed.*.so streamflow/channel/_speed.*.pyd
 	find streamflow tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .cache/tmp:
@@ -74,15 +86,20 @@ clean:  ## remove all that make has made
 
 # A stamp is written last, so that an interrupted installation is done again.
 
-.venv/.run: .venv/.made pyproject.toml
+.venv/.run: .venv/.made $(PACKAGING)
 	@echo "Installing streamflow into .venv ..."
 	@$(PY) -m pip install --quiet --editable '.[cli,objects]'
 	@touch $@
 
-.venv/.dev: .venv/.made pyproject.toml
+.venv/.dev: .venv/.made $(PACKAGING)
 	@echo "Installing streamflow and the tools of its developers into .venv (about a minute) ..."
 	@$(PY) -m pip install --quiet --editable '.[dev]'
 	@touch .venv/.run $@
+
+.venv/.bench: .venv/.dev
+	@echo "Installing the libraries that the benchmarks compare with into .venv ..."
+	@$(PY) -m pip install --quiet --editable '.[dev,bench]'
+	@touch $@
 
 .venv/.made: | .cache/tmp
 	@command -v '$(PYTHON)' >/dev/null || { \

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any, TypeVar
 
+from streamflow.channel.storage import Storage, make_storage
 from streamflow.errors import UsageError
 from streamflow.limits import byte_size, check_capacity
 
@@ -45,7 +46,7 @@ class Bounded(asyncio.Queue[T]):
     _loop: asyncio.AbstractEventLoop | None
     _finished: asyncio.Event
     _unfinished_tasks: int
-    _queue: deque[T]
+    _queue: Storage[T]
     _getters: deque[asyncio.Future[None]]
     _putters: deque[asyncio.Future[None]]
 
@@ -69,7 +70,7 @@ class Bounded(asyncio.Queue[T]):
         self._size: Callable[[T], int] | None = None if max_bytes is None else size or default_size
 
     def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
+        self._queue = make_storage()
         self._capacity = maxsize
         self._weights: deque[int] = deque()
         self._bytes = 0

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice, repeat, starmap
 from typing import TypeVar
 
 from streamflow.channel.bound import NOTHING, default_size
 from streamflow.channel.slot import Reserving
+from streamflow.channel.storage import fill, take
 from streamflow.errors import ChannelClosed
 from streamflow.limits import check_capacity
 
@@ -81,7 +81,7 @@ class Handed(Reserving[T]):
         before = len(queue)
         self._in_batch = True
         try:
-            queue.extend(islice(source, limit))
+            fill(queue, source, limit)
         finally:
             self._in_batch = False
             # Only this writer appends here, and nothing else runs in between: the growth is what it added.
@@ -118,23 +118,35 @@ class Handed(Reserving[T]):
         For the engine's reader when it is its turn and its last hand is consumed. What is left in the hand counts
         against the bound until it is consumed; a single item goes straight on to the stage and does not.
         """
-        queue = self._queue
         if self._size is not None:
             return self._grasp_weighed(limit)
+        queue = self._queue
         count = len(queue)
         if count > self._peak:
             self._peak = count
-        if count <= limit:
-            batch = list(queue)
-            queue.clear()
-        else:
-            batch = list(starmap(queue.popleft, repeat((), limit)))  # never asks an item whether it equals something
+        batch: list[T] = take(queue, limit)
         self._taken += len(batch)
         hand = iter(batch)
         self._hand = hand if len(batch) > 1 else NOTHING
         if self._putters and self._capacity - count + 1 >= self._low_water:
             self.wake()
         return hand
+
+    def borrow(self, limit: int) -> list[T]:
+        """Take up to `limit` items, not weighed, as a list that the exclusive reader gives to its stage at once.
+
+        They count against the bound, but for the one that a stage may have in its hand, until `lend(0)`.
+        """
+        queue = self._queue
+        count = len(queue)
+        if count > self._peak:
+            self._peak = count
+        batch: list[T] = take(queue, limit)
+        self._taken += len(batch)
+        self._lent = len(batch) - 1
+        if self._putters and self._capacity - count + 1 >= self._low_water:
+            self.wake()
+        return batch
 
     def _grasp_weighed(self, limit: int) -> Iterator[T]:
         """Keep the hand light; its bytes count until the next grasp."""

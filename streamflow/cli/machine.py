@@ -5,13 +5,12 @@ What lives here: questions to the machine and to the installation. What must not
 
 from __future__ import annotations
 
-import importlib.machinery
 import importlib.metadata
 import importlib.util
 import platform
 import sys
 
-from streamflow import channel
+from streamflow.channel.storage import why_pure
 
 __all__ = ["about", "peak_memory", "version"]
 
@@ -53,13 +52,9 @@ def about() -> list[tuple[str, str]]:
         ("python", f"{platform.python_version()} ({platform.python_implementation()}) at {sys.executable}"),
         ("platform", platform.platform()),
         ("event loop", f"uvloop {_version_of('uvloop')}" if _found("uvloop") else "asyncio (uvloop is not installed)"),
-        ("channels", "compiled extension" if _compiled() else "pure Python"),
+        ("hot path", f"pure Python: {why_pure}" if why_pure else "C extension"),
         *((f"extra {name}", _extra(package)) for name, package in _EXTRAS.items()),
     ]
-
-
-def _compiled() -> bool:
-    return str(channel.__file__).endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
 def _extra(package: str) -> str:

@@ -23,15 +23,16 @@ _LARGEST = 512  # a look at the clock costs as much as one item, so more would g
 class Budget:
     """The turns of one segment.
 
-    `left` is how many items may pass before the next look at the clock, for whoever moves them to count down; `paused`
-    sums the seconds given away.
+    `left` is how many items may pass before the next look at the clock, for whoever moves them to count down; `due`
+    says that the last look found the turn to be over; `paused` sums the seconds given away.
     """
 
-    __slots__ = ("_began", "_looked", "left", "paused", "size")
+    __slots__ = ("_began", "_looked", "due", "left", "paused", "size")
 
     def __init__(self) -> None:
         """Start a turn."""
         self.size = self.left = 1
+        self.due = False
         self.paused = 0.0
         self._began = self._looked = perf_counter()
 
@@ -46,7 +47,12 @@ class Budget:
             self._shrink(took)
         self._looked = now
         self.left = self.size
-        return now - self._began + took > _SLICE
+        self.due = now - self._began + took > _SLICE
+        return self.due
+
+    def over(self) -> bool:
+        """Whether the turn is over, after a look at the clock where that is due."""
+        return self.due or (self.left <= 0 and self.look())
 
     def rest(self) -> float:
         """The segment is about to wait for something: return the time, in seconds."""
@@ -62,6 +68,7 @@ class Budget:
         """The segment has waited since `rest()`: its turn starts anew. Return the seconds it waited."""
         self._began = self._looked = now = perf_counter()
         self.left = self.size
+        self.due = False
         return now - since
 
     async def pause(self) -> None:

@@ -4,13 +4,14 @@ What lives here: building the chain over a stretch of input, and counting what p
 waiting, channels.
 
 How it counts for (almost) nothing: the number of items at an *edge* (before, between and after the stages) follows from
-the neighbouring edge wherever a stage emits exactly one item for each. Only where it does not, a tally is put in:
-`compress(items, ones)` with `ones = repeat(True, N)` passes every item through in C, and `length_hint(ones)` says how
-many have passed.
+the neighbouring edge wherever a stage emits exactly one item for each. Only where it does not, a tally is put in.
 
 How it knows that the input really ended: a `StopIteration` that escapes from a user's function looks to `map` like the
-end of its input, and rows would be lost silently (H36). So behind the input stands a `Brink` that notes when it is
+end of its input, and rows would be lost silently (H36). So behind the input stands a brink that notes when it is
 reached; a chain that ends before is an error.
+
+Over each hand the chain is built anew, but for one that consists of `map`, `filter` and gates: these have no end of
+their own, so it is kept, and its first gate is put over the next hand.
 """
 
 from __future__ import annotations
@@ -18,62 +19,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from streamflow.engine.blame import Blame
+from streamflow.engine.gates import GATES, Brink, Tally, make_brink, make_tally
 from streamflow.errors import StageError
 from streamflow.stages import Stage
 from streamflow.types import Transform
 
-__all__ = ["Brink", "Chain", "Tally"]
+if TYPE_CHECKING:
+    from streamflow.channel._speed import Gate
 
-_MANY = (1 << 63) - 1
+__all__ = ["Chain"]
 
 # Iterators that give nothing of their own: when what they take from is empty, so are they.
-_PASSING = {map, filter, itertools.compress}
+_PASSING = {map, filter, itertools.compress, *GATES}
 # Iterators that take an item only when they are asked for one, and end only when what they take from has ended.
 _LAZY = {*_PASSING, itertools.chain}
 _HAND: type = type(iter([]))
-
-
-class Tally:
-    """Counts what passes, at C speed."""
-
-    def __init__(self) -> None:
-        """Nothing has passed."""
-        self._ones = itertools.repeat(True, _MANY)  # noqa: FBT003  # any true thing would do
-
-    def apply(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Count every item of an iterator as it passes."""
-        return itertools.compress(items, self._ones)
-
-    def note(self) -> None:
-        """Count one item."""
-        next(self._ones)
-
-    @property
-    def count(self) -> int:
-        """How many have passed."""
-        return _MANY - length_hint(self._ones)
-
-
-class Brink:
-    """The end of a stretch of input: an empty iterator that tells whether it was asked.
-
-    It is made of C parts, as `Tally` is: to learn that nothing passes the filter, the one `None` must have been taken.
-    """
-
-    __slots__ = ("_mark", "items")
-
-    def __init__(self) -> None:
-        """Nobody has asked."""
-        self._mark = itertools.repeat(None, 1)
-        self.items: Iterator[Any] = filter(None, self._mark)
-
-    @property
-    def reached(self) -> bool:
-        """Whether it was asked for an item."""
-        return not length_hint(self._mark)
 
 
 class Chain:
@@ -94,10 +57,11 @@ class Chain:
         known = {self._group_of[-1]} | (set() if from_source else {self._group_of[0]})
         for edge, group in enumerate(self._group_of):
             if group not in known:
-                self._tallies[edge] = Tally()
+                self._tallies[edge] = make_tally()
                 known.add(group)
         self.blame = Blame(self.stages, self.transforms)
         self._brinks: dict[int, Brink] = {}
+        self._kept: Iterator[Any] | None = None
         self._next_tail: int | None = None
         self._passing = False
         self._steps: list[tuple[int, Callable[[Iterator[Any]], Iterator[Any]]]] = []
@@ -109,7 +73,7 @@ class Chain:
         for edge in range(len(self.transforms) + 1):
             self._begins.append(len(self._steps))
             if edge in self._tallies:
-                self._steps.append((edge, self._tallies[edge].apply))
+                self._steps.append((edge, self._tallies[edge].over))
             if edge < len(self.transforms):
                 self._steps.append((edge + 1, self.transforms[edge].apply))
 
@@ -122,10 +86,18 @@ class Chain:
 
     def over(self, hand: Iterator[Any]) -> Iterator[Any]:
         """Return the chain over a stretch of input."""
-        return self._wrap(hand, 0)
+        if self._kept is not None:
+            if type(hand) not in GATES:
+                self._brinks[0].over(hand)
+            return self._kept
+        items = self._wrap(hand, 0)
+        if GATES and self._passing:
+            self._kept = items
+        return items
 
     def _wrap(self, items: Iterator[Any], first: int) -> Iterator[Any]:
         self._brinks = {}
+        self._kept = None
         passing = True
         items = self._with_brink(first, items)
         for edge, step in self._steps[self._begins[first] :] if first else self._steps:
@@ -139,19 +111,23 @@ class Chain:
         return items
 
     def _with_brink(self, edge: int, items: Iterator[Any]) -> Iterator[Any]:
-        self._brinks[edge] = brink = Brink()
-        return itertools.chain(items, brink.items)
+        if type(items) in GATES:  # a gate of its own kind of count; what it knows of its end serves here too
+            self._brinks[edge] = cast("Brink", items)
+            return items
+        self._brinks[edge] = brink = make_brink()
+        return brink.over(items)
 
     def is_dry(self, hand: Iterator[Any]) -> bool:
         """Whether it is certain, without asking the chain, that it has nothing more to give over this hand."""
-        return self._passing and type(hand) is _HAND and not length_hint(hand)
+        if type(hand) is _HAND:
+            return self._passing and not length_hint(hand)
+        return self._passing and type(hand) in GATES and not cast("Gate", hand).left
 
     def check_ended(self) -> None:
         """Call when the chain gave nothing more: raise if that was a stray StopIteration, not the end of its input."""
-        done = self.done_at()
         for edge, brink in self._brinks.items():
             # What stands before a stage that has enough need not have ended.
-            if not brink.reached and (done is None or edge > done):
+            if not brink.dry and ((done := self.done_at()) is None or edge > done):
                 raise self._stray_stop()
 
     def _stray_stop(self) -> StageError:
@@ -188,7 +164,7 @@ class Chain:
         """Go on with only the stages before `at`; the edges after it are counted by `tally`."""
         del self.transforms[at:]
         self._brinks = {edge: brink for edge, brink in self._brinks.items() if edge <= at}
-        self._steps, self._begins = [], []
+        self._steps, self._begins, self._kept = [], [], None
         self._lay_out()
 
     def tally(self, edge: int) -> Tally | None:

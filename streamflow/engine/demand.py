@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from dataclasses import replace
 from typing import Any
 
+from streamflow.channel.storage import Storage
 from streamflow.engine.budget import Budget
 from streamflow.stages import Source
 
@@ -44,7 +45,7 @@ class Demand:
         """Start closed. The run that the source belongs to fills in the rest."""
         self.asked = 0
         self.most = AT_ONCE
-        self.output: deque[Any] = deque()
+        self.output: Storage[Any] = deque()
         self.budget = Budget()
         self.stopping: Callable[[], bool] = bool
         self._parked: asyncio.Future[None] | None = None

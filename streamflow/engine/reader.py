@@ -6,6 +6,9 @@ or rules about room (the channel's).
 After one wait it takes what is there into its hand and gives it out item by item; what is in the hand counts against
 the bound. Nothing here awaits between taking an item and handing it on. What need not wait is a plain call (`take`):
 only the waits are coroutines, since a task switch costs as much as some twenty items.
+
+Item by item is the one loop that has a twin in C (`Items` of channel/_speed.c, against `_each` here). A wait that a
+timeout cut short ends neither: the next `anext` goes on.
 """
 
 # ruff: noqa: SLF001  # the hot loops look into the channel: a call for each question would cost more than the answers
@@ -14,18 +17,30 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from itertools import islice
 from operator import length_hint
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from streamflow.channel import Channel
+from streamflow.channel.storage import speedups
 from streamflow.engine.budget import Budget
 
 __all__ = ["Reader"]
 
 T_co = TypeVar("T_co", covariant=True)
+
+if speedups is not None:
+
+    class _Items(speedups.Items):  # type: ignore[misc]  # it may be missing, so its type is not known here
+        """The iterator in C, with what generators have besides."""
+
+        __slots__ = ()
+
+        async def aclose(self) -> None:
+            """End the iteration; the channel is left as it is."""
+            self.finish()
 
 
 class Reader(Generic[T_co]):
@@ -52,25 +67,38 @@ class Reader(Generic[T_co]):
         self.exhausted = False
         self._half = max(1, channel.maxsize // 2)
         self._since = 0.0
-        self._items = self._each()
+        self._closed = False
+        self._items = self._iterator()
         self._batches = self._each_batch()
+
+    def _iterator(self) -> AsyncGenerator[T_co, None]:
+        if speedups is None:
+            return self._each()
+        return cast("AsyncGenerator[T_co, None]", _Items(self._refill, self._halfway, self._half))
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         """Return the iterator itself; taking it twice goes on where it was."""
+        if speedups is None and getattr(self._items, "ag_frame", None) is None and not self._closed:
+            self._items = self._each()  # a generator that a timeout struck is over; the input is not
         return self._items
 
     async def __anext__(self) -> T_co:
         """Return the next item: `first = await anext(items)`."""
-        return await self._items.__anext__()
+        return await aiter(self).__anext__()
+
+    def _refill(self) -> Iterator[T_co] | Coroutine[Any, Any, Iterator[T_co] | None]:
+        return self.take(self.channel.maxsize) or self.wait_hand(self.channel.maxsize)
+
+    def _halfway(self) -> None:
+        if self.channel._putters:
+            self.channel.wake()  # half of it is free: the writer may go on while the other half is consumed
 
     async def _each(self) -> AsyncGenerator[T_co, None]:
-        channel, half, all_of_it = self.channel, self._half, self.channel.maxsize
-        putters = channel._putters
+        half, all_of_it = self._half, self.channel.maxsize
         while (hand := self.take(all_of_it) or await self.wait_hand(all_of_it)) is not None:
             for item in islice(hand, half):
                 yield item
-            if putters:
-                channel.wake()  # half of it is free: the writer may go on while the other half is consumed
+            self._halfway()
             for item in hand:
                 yield item
 
@@ -83,13 +111,28 @@ class Reader(Generic[T_co]):
 
     async def _each_batch(self) -> AsyncGenerator[list[T_co], None]:
         channel = self.channel
-        while (hand := await self.next_hand()) is not None:
-            batch = list(hand)
-            channel.lend(len(batch) - 1)  # the stage has it whole, and the bound grants a stage one item in hand
+        while (batch := self._borrow() or await self._wait_batch()) is not None:
             try:
                 yield batch
             finally:
                 channel.lend(0)
+
+    def _borrow(self) -> list[T_co] | None:
+        """Return what is there as a list, up to half the channel; `None` where `_wait_batch` has to say more."""
+        channel, budget = self.channel, self.budget
+        if not channel._queue or budget.over() or length_hint(channel._hand) or channel._size is not None:
+            return None
+        batch = channel.borrow(self._half if self._half < budget.size else budget.size)
+        budget.left -= len(batch)
+        return batch
+
+    async def _wait_batch(self) -> list[T_co] | None:
+        hand = await self.next_hand()
+        if hand is None:
+            return None
+        batch = list(hand)
+        self.channel.lend(len(batch) - 1)  # the stage has it whole, and the bound grants a stage one item in hand
+        return batch
 
     async def get(self) -> T_co:
         """Take one item; several tasks of a stage may do so at once, first come, first served.
@@ -140,7 +183,7 @@ class Reader(Generic[T_co]):
         hand = channel._hand
         if length_hint(hand):
             return hand  # the stage left its iteration and takes it up in another way
-        if budget.left <= 0 or not channel._queue:
+        if not channel._queue or ((budget.left <= 0 or budget.due) and budget.over()):
             return None
         size = budget.size
         hand = channel.grasp(limit if limit < size else size)
@@ -173,7 +216,7 @@ class Reader(Generic[T_co]):
                 return hand
 
     async def _pause(self) -> None:
-        if self.budget.look():
+        if self.budget.over():
             self.channel.release()
             await self.budget.pause()
 
@@ -215,5 +258,6 @@ class Reader(Generic[T_co]):
 
     async def rest(self) -> None:
         """Close what iterates here, in the task that iterated; the channel is left as it is."""
+        self._closed = True
         await self._items.aclose()
         await self._batches.aclose()

@@ -26,7 +26,7 @@ from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.engine.reader import Reader
-from streamflow.engine.stretches import Stretches
+from streamflow.engine.stretches import Stretches, stretches
 from streamflow.engine.striking import struck
 from streamflow.engine.writer import Writer
 from streamflow.errors import StageCancelled
@@ -34,7 +34,7 @@ from streamflow.stages import NeedsAwait, Source, Stage
 
 __all__ = ["Segment"]
 
-Feed = Reader[Any] | Stretches[Any]
+Feed = Reader[Any] | Stretches
 
 
 class Segment:
@@ -63,6 +63,7 @@ class Segment:
         self.chain: Chain | None = None
         self.generator: AsyncIterator[Any] | None = None
         self._borrowed = False
+        self._source: Stretches | None = None
         if writer is not None and reader is not None and plan.fused:
             writer.input = reader.channel
 
@@ -156,10 +157,11 @@ class Segment:
 
     async def _run_chain(self) -> None:
         source = self.plan.source
-        self.chain = Chain(self.plan.stages, from_source=source is not None)
         opened = iter(source.open()) if source is not None else None  # type: ignore[arg-type]  # synchronous by plan
-        feed = Stretches(opened, self.budget) if opened is not None else self.reader
+        self._source = stretches(opened, self.budget) if opened is not None else None
+        feed = self._source or self.reader
         assert feed is not None
+        self.chain = Chain(self.plan.stages, from_source=self._source is not None and self._source.count is None)
         if opened is not None:
             self.chain.blame.note_source(opened)
         try:
@@ -199,7 +201,9 @@ class Segment:
 
     def counts(self) -> list[int]:
         """Items at every edge of this segment: before its first stage, between its stages, after the last."""
-        came = self.reader.channel.stats().got if self.reader is not None else None
+        came = self._source.count if self._source is not None else None
+        if self.reader is not None:
+            came = self.reader.channel.stats().got
         went = self.writer.channel.stats().put if self.writer is not None else came or 0
         if self.chain is not None:
             failure = self.error if self.failed_here else None

@@ -10,36 +10,76 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from streamflow.channel.storage import speedups
 from streamflow.engine.budget import Budget
-from streamflow.engine.chain import Brink
+from streamflow.engine.gates import make_brink
 
-__all__ = ["Stretches"]
+if TYPE_CHECKING:
+    from streamflow.channel._speed import Gate
 
-T = TypeVar("T")
+__all__ = ["Stretches", "stretches"]
 
 
-class Stretches(Generic[T]):
+class _Stretches:
     """Takes from `items`, lazily, as many at once as the budget allows."""
 
-    def __init__(self, items: Iterator[T], budget: Budget) -> None:
+    count: int | None = None
+    """How many were taken; `None` where nobody counted."""
+
+    def __init__(self, items: Iterator[Any], budget: Budget) -> None:
         """Take nothing yet."""
-        self._brink = Brink()
-        self._items: Iterator[T] = itertools.chain(items, self._brink.items)
+        self._brink = make_brink()
+        self._items = self._brink.over(items)
         self._budget = budget
 
-    def take(self, _limit: int = 0) -> Iterator[T] | None:
+    def take(self, _limit: int = 0) -> Iterator[Any] | None:
         """Return the next stretch; `None` where `wait_hand` has to pause or to say that the source has ended."""
-        return None if self._brink.reached or self._budget.look() else itertools.islice(self._items, self._budget.size)
+        return None if self._ended() or self._budget.look() else self._cut()
 
-    async def next_hand(self) -> Iterator[T] | None:
+    async def next_hand(self) -> Iterator[Any] | None:
         """Return the next stretch, after a turn of the other tasks where it is due; `None` at the end."""
         return self.take() or await self.wait_hand()
 
-    async def wait_hand(self, _limit: int = 0) -> Iterator[T] | None:
+    async def wait_hand(self, _limit: int = 0) -> Iterator[Any] | None:
         """Give the other tasks a turn; then return the next stretch, `None` at the end."""
-        if self._brink.reached:
+        if self._ended():
             return None
         await self._budget.pause()
+        return self._cut()
+
+    def _ended(self) -> bool:
+        return self._brink.dry
+
+    def _cut(self) -> Iterator[Any]:
         return itertools.islice(self._items, self._budget.size)
+
+
+class _Gated(_Stretches):
+    """The same with one gate that cuts, counts and knows the end."""
+
+    def __init__(self, items: Iterator[Any], budget: Budget) -> None:
+        self._gate: Gate = speedups.Gate().over(items)
+        self._budget = budget
+
+    @property
+    def count(self) -> int:  # type: ignore[override]  # read only here as there
+        return self._gate.count
+
+    def take(self, _limit: int = 0) -> Iterator[Any] | None:
+        return None if self._gate.ended or self._budget.look() else self._gate.let(self._budget.size)
+
+    def _ended(self) -> bool:
+        return self._gate.ended
+
+    def _cut(self) -> Iterator[Any]:
+        return self._gate.let(self._budget.size)
+
+
+Stretches: TypeAlias = _Stretches
+
+
+def stretches(items: Iterator[Any], budget: Budget) -> Stretches:
+    """Return `items` as the input of a chain."""
+    return (_Stretches if speedups is None else _Gated)(items, budget)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from itertools import islice
 from operator import length_hint
 from time import perf_counter
+from types import AsyncGeneratorType
 from typing import Any, Generic, TypeVar
 
 from streamflow.channel import Channel
+from streamflow.channel.storage import fill, speedups
 from streamflow.engine.budget import Budget
 from streamflow.errors import ReaderGone
 from streamflow.limits import byte_size
@@ -50,9 +51,10 @@ class Writer(Generic[T]):
 
     def _ready(self) -> int:
         """Return how many items may be put before the next look, without waiting; 0 or less: see `_more`."""
-        channel, left = self.channel, self._budget.left
-        if left <= 0 or channel._ended or channel._size is not None:
+        channel, budget = self.channel, self._budget
+        if channel._ended or channel._size is not None or ((budget.left <= 0 or budget.due) and budget.over()):
             return 0
+        left = budget.left
         room = channel._capacity - len(channel._queue) - length_hint(channel._hand) - channel._reserved - channel._lent
         if room > left:
             return left
@@ -67,7 +69,7 @@ class Writer(Generic[T]):
         channel, budget = self.channel, self._budget
         try:
             while not channel._ended:
-                if budget.left <= 0 and budget.look():
+                if budget.over():
                     await self._give_turn()
                 elif (room := channel.room()) > 0:
                     return room if room < budget.left else budget.left
@@ -119,6 +121,34 @@ class Writer(Generic[T]):
 
         Room is counted as used when it is granted, and what is left of it is taken back: nothing is counted per item.
         """
+        if speedups is not None and type(items) is AsyncGeneratorType and not self.channel.weighs:
+            ended = await self._pump_generator(items)
+            if ended is not None:
+                return ended
+        return await self._pump_each(items)
+
+    async def _pump_generator(self, items: AsyncGeneratorType[T, Any]) -> bool | None:
+        """Do as `_pump_each` with the loop in C; return `None` when items are to be weighed, which is done there."""
+        channel = self.channel
+        pump = speedups.Pump(items, channel._queue, channel._getters, channel.wake, self._weightless)
+        channel._in_batch = True
+        try:
+            while await pump:  # it holds an item: of a type that is not known, or for which no room is left
+                if type(pump.item) not in self._weightless and self._has_bytes(pump.item):
+                    return None if await self._put_weighed(pump.give()) else False
+                if pump.left <= 0:
+                    room = self._ready() or await self._more(pump.item)
+                    if not room:
+                        return False
+                    self._budget.left -= room
+                    channel._entered += room
+                    pump.left = room
+            return True
+        finally:
+            channel._entered -= pump.left
+            channel._in_batch = False
+
+    async def _pump_each(self, items: AsyncIterator[T]) -> bool:
         channel = self.channel
         queue, getters, weightless = channel._queue, channel._getters, self._weightless
         told: asyncio.Future[None] | None = None
@@ -180,7 +210,7 @@ class Writer(Generic[T]):
             room = 1
         channel._in_batch = True
         try:
-            queue.extend(islice(items, room))
+            fill(queue, items, room)
         finally:
             added = len(queue) - before
             channel._entered += added
@@ -255,7 +285,7 @@ class Writer(Generic[T]):
             self.unput.append(item)
             raise
         budget.left -= 1
-        if budget.left <= 0 and budget.look():
+        if budget.over():
             await self._give_turn()
         return True
 
