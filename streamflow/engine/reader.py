@@ -24,6 +24,7 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar, cast
 
 from streamflow.channel import Channel
+from streamflow.channel.bound import NOTHING
 from streamflow.channel.storage import speedups
 from streamflow.engine.budget import Budget
 
@@ -181,13 +182,15 @@ class Reader(Generic[T_co]):
         """Return what is there, up to `limit` items, as a batch in hand; `None` where `next_hand` has to say more."""
         channel, budget = self.channel, self.budget
         hand = channel._hand
-        if length_hint(hand):
-            return hand  # the stage left its iteration and takes it up in another way
+        if hand is not NOTHING:
+            if length_hint(hand):
+                return hand  # the stage left its iteration and takes it up in another way
+            channel._hand = NOTHING
         if not channel._queue or ((budget.left <= 0 or budget.due) and budget.over()):
             return None
-        size = budget.size
+        size, before = budget.size, channel._taken
         hand = channel.grasp(limit if limit < size else size)
-        budget.left -= length_hint(hand)
+        budget.left -= channel._taken - before
         return hand
 
     async def next_hand(self) -> Iterator[T_co] | None:
@@ -199,7 +202,7 @@ class Reader(Generic[T_co]):
 
     async def wait_hand(self, limit: int) -> Iterator[T_co] | None:
         """Go on where `take` gave `None`: wait for a batch or a turn; `None` at the end. Raises the failure above."""
-        channel = self.channel
+        channel, budget = self.channel, self.budget
         while True:
             if channel._queue:
                 await self._pause()
@@ -207,11 +210,19 @@ class Reader(Generic[T_co]):
                 self._end()
                 return None
             else:
-                waiter = self._line_up()
+                if channel._putters or channel._hand_bytes:
+                    channel.release()
+                self._since = since = budget.rest()
+                waiter: asyncio.Future[None] = asyncio.Future(loop=channel._loop or channel._get_loop())
+                channel._getters.append(waiter)
                 try:
                     await waiter
                 finally:
-                    self._step_out(waiter)
+                    self._since = 0.0
+                    channel._waited_for_items += budget.renew(since)
+                    channel._getters.remove(waiter)
+                    if channel._getters:
+                        channel.wake()
             if (hand := self.take(limit)) is not None:
                 return hand
 
@@ -219,25 +230,6 @@ class Reader(Generic[T_co]):
         if self.budget.over():
             self.channel.release()
             await self.budget.pause()
-
-    def _line_up(self) -> asyncio.Future[None]:
-        """Begin to wait: the future is done when there may be items, or the end."""
-        channel = self.channel
-        if channel._putters or channel._hand_bytes:
-            channel.release()
-        self._since = self.budget.rest()
-        waiter: asyncio.Future[None] = (channel._loop or channel._get_loop()).create_future()
-        channel._getters.append(waiter)
-        return waiter
-
-    def _step_out(self, waiter: asyncio.Future[None]) -> None:
-        """End the wait, whatever ended it."""
-        channel = self.channel
-        channel._waited_for_items += self.budget.renew(self._since)
-        self._since = 0.0
-        channel._getters.remove(waiter)
-        if channel._getters:
-            channel.wake()
 
     def waiting(self) -> float:
         """Return for how many seconds it has been waiting now; 0 when it is not."""

@@ -21,6 +21,7 @@ from types import AsyncGeneratorType
 from typing import Any, Generic, TypeVar
 
 from streamflow.channel import Channel
+from streamflow.channel.bound import NOTHING
 from streamflow.channel.storage import fill, speedups
 from streamflow.engine.budget import Budget
 from streamflow.errors import ReaderGone
@@ -55,7 +56,9 @@ class Writer(Generic[T]):
         if channel._ended or channel._size is not None or ((budget.left <= 0 or budget.due) and budget.over()):
             return 0
         left = budget.left
-        room = channel._capacity - len(channel._queue) - length_hint(channel._hand) - channel._reserved - channel._lent
+        room = channel._capacity - len(channel._queue) - channel._reserved - channel._lent
+        if channel._hand is not NOTHING:
+            room -= length_hint(channel._hand)
         if room > left:
             return left
         return room if room > 0 else 0
@@ -74,35 +77,25 @@ class Writer(Generic[T]):
                 elif (room := channel.room()) > 0:
                     return room if room < budget.left else budget.left
                 else:
-                    waiter = self._line_up()
+                    self._lighten()
+                    self.parked = True
+                    channel._drains += 1
+                    self._since = since = budget.rest()
+                    waiter: asyncio.Future[None] = asyncio.Future(loop=channel._loop or channel._get_loop())
+                    channel._putters.append(waiter)
                     try:
                         await waiter
                     finally:
-                        self._step_out(waiter)
+                        self.parked = False
+                        self._since = 0.0
+                        channel._waited_for_room += budget.renew(since)
+                        channel._putters.remove(waiter)
         except asyncio.CancelledError:
             self.unput += held
             raise
         for _ in held:
             channel.note_dropped()
         return 0
-
-    def _line_up(self) -> asyncio.Future[None]:
-        """Begin to wait: the future is done when there may be room, or nobody reads any more."""
-        channel = self.channel
-        self._lighten()
-        self.parked = True
-        channel._drains += 1
-        self._since = self._budget.rest()
-        waiter: asyncio.Future[None] = (channel._loop or channel._get_loop()).create_future()
-        channel._putters.append(waiter)
-        return waiter
-
-    def _step_out(self, waiter: asyncio.Future[None]) -> None:
-        """End the wait, whatever ended it."""
-        self.parked = False
-        self.channel._waited_for_room += self._budget.renew(self._since)
-        self._since = 0.0
-        self.channel._putters.remove(waiter)
 
     async def _give_turn(self) -> None:
         self._lighten()
@@ -215,13 +208,15 @@ class Writer(Generic[T]):
             added = len(queue) - before
             channel._entered += added
             channel._in_batch = False
+        if not added:
+            return True
         self._budget.left -= added
-        if added and not (type(queue[-1]) in weightless and type(queue[before]) in weightless):
+        if type(queue[-1]) not in weightless or type(queue[before]) not in weightless:
             self._learn(added)
-            if channel.weighs:
+            if channel._size is not None:
                 return False
         getters = channel._getters
-        if added and getters and not getters[0].done():
+        if getters and not getters[0].done():
             getters[0].set_result(None)
         return added < room
 
