@@ -3,7 +3,7 @@
 # Tools are called as `.venv/bin/python -m tool` with relative paths, so the checkout may lie in a path with spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format format-check lint types layers fast-tests tests thorough api bench bench-quick bench-check clean
+.PHONY: help run test check format format-check lint types layers fast-tests tests thorough sanitize api bench bench-quick bench-check clean
 
 # The first interpreter found that is new enough; else python3, which is then told what is wrong with it.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -62,6 +62,26 @@ fast-tests: .venv/.dev .cache/tmp
 
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)
+
+# A copy of the tree with the hot path built so that a wrong access to memory ends the process and says where.
+# Leaks are counted in tests/test_speed_counts.py: the interpreter's own would drown them here.
+SANITIZED := .cache/sanitized
+SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZED_TESTS := tests/test_speed*.py tests/test_storage.py tests/test_channel*.py tests/test_cpython_queue.py tests/engine
+
+sanitize: .venv/.dev .cache/tmp  ## the hot path in C under the address and undefined behaviour sanitizers (minutes)
+	@asan=$$(gcc -print-file-name=libasan.so 2>/dev/null); \
+	case "$$asan" in /*) ;; *) echo "Skipped: there is no gcc with its libasan here."; exit 0;; esac; \
+	set -e; rm -rf $(SANITIZED); mkdir -p $(SANITIZED); cp -R pyproject.toml streamflow tests $(SANITIZED); \
+	rm -f $(SANITIZED)/streamflow/channel/_speed.*.so; \
+	gcc -shared -fPIC -Wall -Wextra -Wno-cast-function-type -Wno-missing-field-initializers $(SANITIZE) \
+		-I "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')" streamflow/channel/_speed.c \
+		-o "$(SANITIZED)/streamflow/channel/_speed$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')"; \
+	export LD_PRELOAD="$$asan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
+	python='$(CURDIR)/$(PY)'; cd $(SANITIZED); export PYTHONPATH="$$PWD" STREAMFLOW_LOOPS=asyncio; \
+	"$$python" -c 'from streamflow.channel.storage import speedups as s; assert "sanitized" in s.__file__, s'; \
+	"$$python" -m pytest -q -n 2 --timeout 300 -m 'not slow' $(SANITIZED_TESTS) $(ARGS); \
+	"$$python" -m pytest -q -n 2 --timeout 300 tests/test_speed_processes.py $(ARGS)
 
 api: .venv/.dev  ## write the public names to tests/api.txt and the catalogue to docs/operators.md
 	@$(PY) -m tests.api

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamflow as sf
+from benchmarks.results import Ratio, Result, slug
 from benchmarks.tables import table
 from streamflow.testing import StepLoop
 
@@ -52,23 +53,26 @@ def _seconds(service: _Service, calls: int, concurrency: Any) -> float:
         return runner.run(timed())
 
 
-def run(*, calls: int = 5_000) -> str:
-    """Simulate every service with fixed numbers and with `"auto"`; return the table, with the limits it chose."""
-    rows = []
+def run(*, calls: int = 5_000) -> Result:
+    """Simulate every service with fixed numbers and with `"auto"`; the table has the limits it chose."""
+    rows, ratios = [], []
     for name, make in _SERVICES.items():
         limits: list[int] = []
         fixed = [_seconds(make(), calls, number) for number in _FIXED]
         found = _seconds(make(), calls, sf.Adaptive(1, 64, on_change=limits.append))
         settled = sorted(limits[len(limits) // 2 :]) or [1]
-        ratio = f"{found / min(fixed):.2f} x the best"
-        rows.append(
-            [name, *(f"{one:,.0f} s" for one in fixed), f"{found:,.0f} s", ratio, f"{settled[0]}-{settled[-1]}"]
+        rows.append([name, *(f"{one:,.0f} s" for one in fixed), f"{found:,.0f} s", f"{settled[0]}-{settled[-1]}"])
+        ratios.append(
+            Ratio(
+                f"adaptive.{slug(name)}/best",
+                f"auto / the best fixed number: {name}",
+                found / min(fixed),
+            )
         )
     head = [
         "a service that",
         *(f"{number} at once" for number in _FIXED),
         "auto, 1 to 64",
-        "which is",
         "its limits, later",
     ]
-    return f"{calls:,} calls of 0.1 s, simulated in virtual time.\n\n{table(head, rows)}"
+    return Result(f"{calls:,} calls of 0.1 s, simulated in virtual time.\n\n{table(head, rows)}", ratios)

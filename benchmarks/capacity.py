@@ -1,29 +1,30 @@
 """How throughput and memory depend on the capacity of the channels: where the defaults come from.
 
-What lives here: two curves, over `maxsize` (items) and over `max_bytes`. Speed is measured in this process in
-alternating rounds; memory in a process for each point, which runs this file, over what the smallest capacity takes.
+What lives here: two curves, over `maxsize` (items) and over `max_bytes`. Every point is measured in processes of its
+own: speed in alternating rounds, memory over what the smallest capacity takes. Run as
+`python -m benchmarks.capacity rows|bytes CAPACITY` it fills channels, for the second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 import streamflow as sf
-from benchmarks.hops import boundaries, generators
 from benchmarks.memory import peak_of
 from benchmarks.picture import Curve, chart
-from benchmarks.rounds import LOOPS, Contender, alternate, seconds_on
-from benchmarks.tables import DOCS, machine, table
+from benchmarks.processes import Process, Times, python, race
+from benchmarks.results import Ratio, Result
+from benchmarks.tables import machine, table
 
-__all__ = ["run"]
+__all__ = ["bytes_through", "run"]
 
 _SIZES = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 _BYTES = tuple(1 << power for power in range(16, 27))
 _DEFAULT_SIZE, _DEFAULT_BYTES = 1024, 1 << 20
 _CHUNK = 64 * 1024
+_JOBS = {"functions": "benchmarks.hops:boundaries", "stages": "benchmarks.hops:generators"}
 
 
 async def _rows(n: int) -> AsyncGenerator[dict[str, object], None]:
@@ -58,7 +59,8 @@ async def _held_bytes(max_bytes: int) -> None:
     await sf.pipeline(_chunks(4096), _same, _same, _slow_start, max_bytes=max_bytes)
 
 
-async def _bytes_through(n: int, max_bytes: int) -> int:
+async def bytes_through(n: int, max_bytes: int) -> int:
+    """Blocks of 64 KiB through two stages."""
     return await sf.pipeline(_chunks(n), _same, _same, sf.count(), max_bytes=max_bytes)
 
 
@@ -68,31 +70,39 @@ def _peaks(what: str, capacities: Sequence[int]) -> list[float]:
     return [peak - min(peaks) for peak in peaks]
 
 
-def run(*, items: int = 100_000, rounds: int = 5) -> str:
-    """Measure both curves; return the tables, and draw the first into docs/."""
-    return "\n\n".join([machine(), _by_items(items, rounds), _by_bytes(items // 50, rounds)])
-
-
-def _by_items(items: int, rounds: int) -> str:
-    loop = LOOPS["asyncio"]
-    contenders = [
-        Contender(f"{name} {size}", seconds_on(loop, partial(job, items, size), items // 2))
-        for size in _SIZES
-        for name, job in (("functions", boundaries), ("stages", generators))
-    ]
-    timings = alternate(contenders, rounds=rounds, items=items)
-    speeds = {name: [1e9 / timings[f"{name} {size}"].median for size in _SIZES] for name in ("functions", "stages")}
+def run(*, items: int = 200_000, rounds: int = 5) -> Result:
+    """Measure both curves; the first is drawn."""
+    times = race(_contenders(items), rounds=rounds)
+    speeds = {way: [1e9 / times[f"{way} {size}"].median for size in _SIZES] for way in _JOBS}
     peaks = _peaks("rows", _SIZES)
-    at = _SIZES.index(_DEFAULT_SIZE)
+    text = "\n\n".join([f"Median of {rounds} rounds. {machine()}", _by_items(speeds, peaks), _by_bytes(times)])
+    ratios = [_default_beside_best(way, values, _SIZES.index(_DEFAULT_SIZE)) for way, values in speeds.items()]
+    blocks = [1 / times[f"bytes {limit}"].median for limit in _BYTES]
+    ratios.append(_default_beside_best("bytes", blocks, _BYTES.index(_DEFAULT_BYTES)))
+    return Result(text, ratios, {"capacity.svg": _drawn(speeds, peaks)})
+
+
+def _contenders(items: int) -> list[Process]:
+    """Where every item costs a switch of tasks, a tenth of the items says the same."""
+    found = []
+    for size in _SIZES:
+        n = items if size >= 16 else items // 10
+        found += [python(f"{way} {size}", job, n, size, expected=n // 2) for way, job in _JOBS.items()]
+    chunks = items // 20
+    return [*found, *(python(f"bytes {limit}", "benchmarks.capacity:bytes_through", chunks, limit) for limit in _BYTES)]
+
+
+def _default_beside_best(way: str, speeds: Sequence[float], default: int) -> Ratio:
+    """What the default gives away, as one number: items per second with it, of those with the best capacity."""
+    what = f"{way}: throughput at the default / at the best"
+    return Ratio(f"capacity.{way}/best", what, speeds[default] / max(speeds), at_least=0.9)
+
+
+def _by_items(speeds: Mapping[str, Sequence[float]], peaks: Sequence[float]) -> str:
     rows = [
-        [
-            _marked(f"{size:,}", size == _DEFAULT_SIZE),
-            *_relative(speeds, place, at),
-            f"{peaks[place]:.1f} MiB",
-        ]
+        [_marked(f"{size:,}", size == _DEFAULT_SIZE), *_relative(speeds, place), f"{peaks[place]:.1f} MiB"]
         for place, size in enumerate(_SIZES)
     ]
-    _draw(speeds["functions"], peaks)
     head = ["maxsize", "functions, items/s", "of the default", "stages, items/s", "of the default", "memory"]
     return table(head, rows)
 
@@ -101,35 +111,29 @@ def _marked(text: str, default: bool) -> str:  # noqa: FBT001  # two arguments, 
     return f"**{text}**" if default else text
 
 
-def _relative(speeds: dict[str, list[float]], place: int, at: int) -> list[str]:
-    cells = []
+def _relative(speeds: Mapping[str, Sequence[float]], place: int) -> list[str]:
+    at, cells = _SIZES.index(_DEFAULT_SIZE), []
     for values in speeds.values():
         cells += [f"{values[place]:,.0f}", f"{100 * values[place] / values[at]:.0f} %"]
     return cells
 
 
-def _draw(speeds: Sequence[float], peaks: Sequence[float]) -> None:
-    picture = chart(
+def _drawn(speeds: Mapping[str, Sequence[float]], peaks: Sequence[float]) -> str:
+    return chart(
         "Throughput and memory over the capacity of the channels",
         "maxsize: items in each of the channels",
         _SIZES,
         (
-            Curve("million items per second", [speed / 1e6 for speed in speeds], "#1f6fb4"),
+            Curve("million items per second", [speed / 1e6 for speed in speeds["functions"]], "#1f6fb4"),
             Curve("MiB held by full channels", peaks, "#c2410c"),
         ),
         _SIZES.index(_DEFAULT_SIZE),
     )
-    (DOCS / "capacity.svg").write_text(picture, encoding="utf-8")
 
 
-def _by_bytes(chunks: int, rounds: int) -> str:
-    loop = LOOPS["asyncio"]
-    contenders = [
-        Contender(str(limit), seconds_on(loop, partial(_bytes_through, chunks, limit), chunks)) for limit in _BYTES
-    ]
-    timings = alternate(contenders, rounds=rounds, items=chunks)
+def _by_bytes(times: Mapping[str, Times]) -> str:
     peaks = _peaks("bytes", _BYTES)
-    speeds = [_CHUNK / timings[str(limit)].median * 1e9 / 2**20 for limit in _BYTES]
+    speeds = [_CHUNK / times[f"bytes {limit}"].median * 1e9 / 2**20 for limit in _BYTES]
     base = speeds[_BYTES.index(_DEFAULT_BYTES)]
     rows = [
         [

@@ -1,6 +1,7 @@
-"""A small line chart as SVG, drawn by hand so that docs/ needs no drawing library.
+"""Charts as SVG, drawn by hand so that docs/ needs no drawing library.
 
-What lives here: two curves over one axis of powers of two. What must not: where the numbers come from.
+What lives here: two curves over one axis of powers of two, and bars on a logarithmic axis. What must not: where the
+numbers come from.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
-__all__ = ["Curve", "chart"]
+__all__ = ["Bar", "Curve", "bars", "chart"]
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 70, 46, 56
@@ -22,6 +24,54 @@ class Curve:
     name: str
     values: Sequence[float]
     colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: its name, its value, and its kind: `"ours"`, `"limit"`, or `""` for all others."""
+
+    name: str
+    value: float
+    kind: str = ""
+
+
+_COLOURS = {"ours": "#1f6fb4", "limit": "#2e7d32", "": "#9aa3ab"}
+_NAMES, _STEP = 330, 24
+
+
+def bars(title: str, axis: str, shown: Sequence[Bar]) -> str:
+    """Return an SVG of horizontal bars, the least on top, on a logarithmic axis that begins at a power of ten."""
+    ordered = sorted(shown, key=lambda bar: bar.value)
+    low = math.floor(math.log10(ordered[0].value / 2))  # so that the shortest bar can be seen
+    high = max(math.ceil(math.log10(ordered[-1].value)), low + 1)
+    height = _TOP + _STEP * len(ordered) + 52
+    bottom = height - 44
+
+    def across(value: float) -> float:
+        return _NAMES + (_WIDTH - _NAMES - _RIGHT) * _share(math.log10(value), low, high)
+
+    ticks = [10.0**power for power in range(low, high + 1)]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        _text(_WIDTH / 2, 22, title, "middle", "#222222", size=14),
+        *(f'<path d="M{across(tick):.1f} {_TOP - 8} V{bottom}" stroke="#dddddd"/>' for tick in ticks),
+        *(_text(across(tick), bottom + 16, f"{tick:,.15g}", "middle", "#222222") for tick in ticks),
+        *(line for place, bar in enumerate(ordered) for line in _bar(bar, _TOP + _STEP * place, across(bar.value))),
+        _text((_NAMES + _WIDTH - _RIGHT) / 2, height - 8, f"{axis} (logarithmic; less is better)", "middle", "#222222"),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _bar(bar: Bar, top: float, end: float) -> list[str]:
+    """The name to the left, the bar, the value behind it."""
+    colour = _COLOURS[bar.kind]
+    return [
+        _text(_NAMES - 8, top + 13, bar.name, "end", "#222222" if bar.kind else "#555555"),
+        f'<path d="M{_NAMES} {top} H{max(_NAMES + 1.0, end):.1f} V{top + _STEP - 6} H{_NAMES} Z" fill="{colour}"/>',
+        _text(end + 6, top + 13, f"{bar.value:,.0f}", "start", "#222222"),
+    ]
 
 
 def chart(title: str, axis: str, at: Sequence[int], curves: tuple[Curve, Curve], mark: int) -> str:
@@ -79,4 +129,5 @@ def _round_up(value: float) -> float:
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str, *, size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}">{text}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} fill="{colour}" font-size="{size}">{escape(text)}</text>'

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 __all__ = [
     "add_one",
+    "call",
     "count",
     "double",
     "even_only",
@@ -38,6 +39,12 @@ def is_even(n: int) -> bool:
 def times_two(n: int) -> int:
     """Return 2 n."""
     return n * 2
+
+
+async def call(n: int) -> int:
+    """Give the loop one turn: the least that a call which waits can do."""
+    await asyncio.sleep(0)
+    return n
 
 
 async def numbers(n: int) -> AsyncGenerator[int, None]:
@@ -73,7 +80,7 @@ async def count(items: AsyncIterator[int]) -> int:
     return total
 
 
-async def iterators(n: int) -> int:
+def iterators(n: int) -> int:
     """`map(filter(map(range)))`, the limit for synchronous functions."""
     total = 0
     for _ in map(times_two, filter(is_even, map(add_one, range(n)))):

@@ -10,7 +10,9 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["machine", "put_into_page", "table"]
+from benchmarks.results import Ratio
+
+__all__ = ["DOCS", "machine", "put_into_page", "ratios_table", "table"]
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -34,9 +36,18 @@ def machine() -> str:
     )
 
 
-def put_into_page(page: str, name: str, text: str) -> None:
-    """Replace what stands in docs/`page` between `<!-- name -->` and `<!-- /name -->`; `ValueError` without them."""
-    path = DOCS / page
+def ratios_table(ratios: Sequence[Ratio]) -> str:
+    """Return a table of the ratios, each with its goal and whether it is kept; nothing of none."""
+    if not ratios:
+        return ""
+    rows = [[one.what, one.shown, one.spread, one.goal, one.verdict] for one in ratios]
+    full = ["what / beside what", "ratio", "of the rounds", "goal", ""]
+    used = [at for at in range(len(full)) if at < 2 or any(row[at] for row in rows)]
+    return table([full[at] for at in used], [[row[at] for at in used] for row in rows])
+
+
+def put_into_page(path: Path, name: str, text: str) -> None:
+    """Replace what stands in `path` between `<!-- name -->` and `<!-- /name -->`; `ValueError` without them."""
     before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     if not begin or not end:

@@ -1,8 +1,13 @@
 """streamflow: streaming for asyncio that cannot lose data. `import streamflow as sf`.
 
 This is the face: sorted names, nothing else. Formats and places are modules: `from streamflow import csv, gzip,
-objects`.
+objects`. Each of them is imported when it is first asked for, with all that it needs; the rest of the face is there at
+once.
 """
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from streamflow.channel import Channel, ChannelStats
 from streamflow.engine.reader import Reader
@@ -25,7 +30,6 @@ from streamflow.errors import (
     TruncatedError,
     UsageError,
 )
-from streamflow.formats import csv, gzip, text
 from streamflow.machinery.adaptive import Adaptive
 from streamflow.machinery.policies import Backoff, DeadLetter, ErrorPolicy, Retry, skip_errors
 from streamflow.makers import sink, source, stage
@@ -43,6 +47,7 @@ from streamflow.operators.cycles import expand, feedback
 from streamflow.operators.edges import append, cycle, default_if_empty, prepend, repeat
 from streamflow.operators.elements import cast, enumerate, filter, filter_map, flatten, starmap, tap  # noqa: A004  # the standard words
 from streamflow.operators.fanning import broadcast, tap_to, tee
+from streamflow.operators.fusing import fuse
 from streamflow.operators.grouping import group_adjacent, group_by, split_after, split_when
 from streamflow.operators.hub import Hub, HubStats
 from streamflow.operators.interspersing import intersperse
@@ -66,9 +71,24 @@ from streamflow.operators.timing import debounce, heartbeat, sample, timed, time
 from streamflow.operators.until import skip_until, take_until
 from streamflow.operators.zipping import zip, zip_latest, zip_longest  # noqa: A004  # the standard words
 from streamflow.pipelines import pipeline
-from streamflow.places import files, objects, processes
 from streamflow.stages import Sink, Source, Stage
 from streamflow.streams import Pipeline, Stream, stream
+
+if TYPE_CHECKING:
+    from streamflow.formats import arrow, csv, gzip, text
+    from streamflow.places import files, objects, processes
+else:
+    _HOMES = dict.fromkeys(("arrow", "csv", "gzip", "text"), "formats") | dict.fromkeys(
+        ("files", "objects", "processes"), "places"
+    )
+
+    def __getattr__(name: str) -> ModuleType:
+        """Import a format or a place: Python asks here for a name that the face does not have yet."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = import_module(f"{__name__}.{_HOMES[name]}.{name}")
+        return globals().setdefault(name, module)
+
 
 __all__ = [
     "Adaptive",
@@ -111,6 +131,7 @@ __all__ = [
     "all",
     "any",
     "append",
+    "arrow",
     "balance",
     "balance_to",
     "batch_waiting",
@@ -147,6 +168,7 @@ __all__ = [
     "for_each",
     "from_queue",
     "from_reader",
+    "fuse",
     "group_adjacent",
     "group_by",
     "gzip",

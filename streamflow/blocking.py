@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from types import TracebackType
-from typing import Generic, Self, TypeVar
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from streamflow.engine.runner import loop_factory
 from streamflow.errors import UsageError
 from streamflow.items import Items
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
 
 __all__ = ["Blocking"]
 
@@ -93,7 +95,10 @@ def _refuse_a_running_loop(name: str) -> None:
 
 @contextmanager
 def _portal() -> Iterator[BlockingPortal]:
-    with start_blocking_portal(backend_options={"loop_factory": loop_factory()}, name="streamflow.blocking") as portal:
+    start = import_module(
+        "anyio.from_thread"
+    ).start_blocking_portal  # where it is needed: few streams are read this way
+    with start(backend_options={"loop_factory": loop_factory()}, name="streamflow.blocking") as portal:
         yield portal
 
 

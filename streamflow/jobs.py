@@ -31,6 +31,7 @@ class Job(Generic[R_co]):
         """Prepare; nothing runs yet."""
         self._plan = plan
         self._run: Run | None = None
+        self._ending: tuple[str, str | None] | None = None
         self._report: Report | None = None
 
     def __repr__(self) -> str:
@@ -42,9 +43,7 @@ class Job(Generic[R_co]):
     def _state(self) -> str:
         if self._run is None:
             return "not run"
-        if self._report is not None:
-            return self._report.outcome
-        return "running"
+        return "running" if self._ending is None else self._ending[0]
 
     async def run(self) -> R_co:
         """Run to the end; return the sink's value. May be called again after it ended, if the source can be read again.
@@ -58,7 +57,7 @@ class Job(Generic[R_co]):
         """
         if self._run is not None and not self._run.over.done():
             raise UsageError(f"{self._plan.name} is already running; make another Pipeline to run it twice at once.")
-        self._report = None
+        self._ending = self._report = None
         self._run = run = Run(self._plan)
         run.start()
         outcome, error = "succeeded", None
@@ -71,7 +70,7 @@ class Job(Generic[R_co]):
             outcome, error = "failed", described(failure)
             raise
         finally:
-            self._report = Report(snapshot(run), outcome, error)
+            self._ending = outcome, error
 
     def stats(self) -> RunStats:
         """Return the numbers of the run that goes on, or of the last one. Raises `UsageError` before the first."""
@@ -81,12 +80,14 @@ class Job(Generic[R_co]):
 
     @property
     def report(self) -> Report:
-        """How the last run went. Raises `UsageError` before it has ended."""
-        if self._report is None:
+        """How the last run went, drawn up when it is first asked for. Raises `UsageError` before the run has ended."""
+        if self._run is None or self._ending is None:
             raise UsageError(
                 f"{self._plan.name} has not ended: there is a report after `await pipeline.run()`. "
                 f"For the numbers of a run that goes on write pipeline.stats()."
             )
+        if self._report is None:
+            self._report = Report(snapshot(self._run), *self._ending)
         return self._report
 
     def explain(self) -> str:

@@ -115,6 +115,7 @@ class Stage(Generic[A_contra, B_co]):
         groups: how many items an emitted one may consist of, for `explain()`.
         reopens: whether it may need what stands above it from the start again (`retry`, `repeat`). Then its function
             gets an async iterable of which each `aiter` is a run of its own.
+        nested: the stages that it consists of, which the engine nests in one task (`fuse`).
     """
 
     function: StageFunction[A_contra, B_co] = _DERIVED
@@ -133,6 +134,7 @@ class Stage(Generic[A_contra, B_co]):
     holds_items: int = 1
     groups: int = 1
     reopens: bool = False
+    nested: tuple[Stage[Any, Any], ...] = ()
 
     def __post_init__(self) -> None:
         """Derive the async form of a synchronous stage."""

@@ -31,6 +31,7 @@ from streamflow.methods.cycles import Cycles
 from streamflow.methods.edges import Edges
 from streamflow.methods.elements import Elements
 from streamflow.methods.fanning import Fanning
+from streamflow.methods.fusing import Fusing
 from streamflow.methods.grouping import Grouping
 from streamflow.methods.interspersing import Interspersing
 from streamflow.methods.latest import Latest
@@ -104,6 +105,7 @@ class Stream(
     Edges[T_co],
     Elements[T_co],
     Fanning[T_co],
+    Fusing[T_co],
     Grouping[T_co],
     Interspersing[T_co],
     Latest[T_co],

@@ -68,8 +68,9 @@ FAMILIES = [
     ),
     Family(
         "Room between two sides",
-        "buffer conflate",
-        "What may wait between a source and a consumer of different speed, and what happens when it is too much.",
+        "buffer conflate fuse",
+        "What may wait between a source and a consumer of different speed, and what happens when it is too much; and "
+        "which stages have nothing between them.",
     ),
     Family(
         "Several sources",

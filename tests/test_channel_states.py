@@ -433,7 +433,8 @@ async def test_waiting_readers_see_the_ending_of_every_kind():
 
 LOOKS = {"account", "task_done", "join", "stats", "qsize", "room", "held", "empty", "full", "maxsize", "state"}
 FOR_THE_ENGINE = {
-    *("borrow", "closing", "failure", "fill", "grasp", "in_hand", "limit_bytes", "note_dropped", "note_peak", "put_reserved"),
+    *("borrow", "closing", "failure", "fill", "grasp", "in_hand", "limit_bytes", "note_dropped", "note_peak"),
+    "put_reserved",
     *("release", "unreserve", "wait_for_items", "wait_for_room", "wake", "weighs", "over", "lend", "low_water"),
     *("all_taken", "discard_oldest"),
 }

@@ -8,20 +8,26 @@
  *         needs. `fill` moves items in from an iterator, `take` hands them out as a list without touching their
  *         reference counts: they are moved, not copied.
  * Gate    an iterator through which the items of another one pass and are counted, as many as it is told to let; it
- *         tells whether it was asked for more. A cut, a counter and an end mark in one (Python: islice, compress, chain).
+ *         tells whether it was asked for more. A cut, a counter and an end mark in one (in Python: islice, compress,
+ *         chain). It has no end of its own: what it is over may go on, and it may be put over something else.
  * Items   the reader's async iterator. `__anext__` returns the iterator itself, which is its own awaitable and is used
  *         again for every item: when there is an item in hand, awaiting it ends at once and builds no exception
  *         (`am_send` on 3.11; on later versions a StopIteration). When the hand is empty it calls `refill`, which
- *         returns the next hand or a coroutine that waits for it.
+ *         returns the next hand or a coroutine that waits for it. It cannot tell apart two `anext(items)` of which
+ *         neither has begun: their tasks share one wait, and each gets an item.
  * Pump    the writer's loop over a stage's async generator: it drives `__anext__`, puts each item into the ring and
  *         comes back to Python only when somebody has to decide: no room is left, an item of a new type came, the
  *         generator ended.
  *
+ * Items and Pump are awaitables that can be awaited again and again. What that takes is written once, as `Awaitable`:
+ * it goes on with what it awaits itself, and asks its type what to do (`advance`) and what came of it (`came`).
+ *
  * What keeps it right
  * -------------------
- * Any call into Python (an iterator's next, a release of the last reference) may come back in here and change the very
- * object it is called from. So: an object is put in order before such a call, and what is needed after it is read again
- * after it. Where a call may drop the last reference to what is being used, a reference is held over it.
+ * Any call into Python (an iterator's next, a release of the last reference) may come back in here. An Awaitable is
+ * marked `running` for that time and refuses to be gone on with, closed or taken apart, as a generator does; so nothing
+ * that it uses can go away under it. A Ring and a Gate may be changed by such a call: they are put in order before it,
+ * and what is needed after it is read again after it.
  *
  * An item may be anything: a tuple or an exception as the value of a StopIteration must be wrapped in one, or it would
  * be taken apart (stop_with).
@@ -38,76 +44,41 @@
 #error "streamflow needs Python 3.11 or newer"
 #endif
 
-/* Raise StopIteration with a value, as the end of an awaitable does. */
-static void
-stop_with(PyObject *value)
-{
-    if (!PyTuple_Check(value) && !PyExceptionInstance_Check(value)) {
-        PyErr_SetObject(PyExc_StopIteration, value);
-        return;
-    }
-    PyObject *wrapped = PyObject_CallOneArg(PyExc_StopIteration, value);
-    if (wrapped != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, wrapped);
-        Py_DECREF(wrapped);
-    }
-}
+#define METHOD(name, function, kind, doc) {name, (PyCFunction)(void (*)(void))function, kind, doc}
+#define FIELD(type, field, kind, flags, doc) {#field, kind, offsetof(type, field), flags, doc}
 
-/* Turn the result of a send into what `tp_iternext` and the method `send` return. Steals `value`. */
-static PyObject *
-as_next(PySendResult result, PyObject *value)
-{
-    if (result == PYGEN_NEXT)
-        return value;
-    if (result == PYGEN_RETURN) {
-        stop_with(value);
-        Py_DECREF(value);
+/* What the garbage collector asks of a type, from the list of the references that it holds: FIELDS(DO) does it to each
+ * of them. */
+#define VISIT(field) Py_VISIT(self->field);
+#define CLEAR(field) Py_CLEAR(self->field);
+#define COLLECTED(type, prefix, FIELDS)                                         \
+    static int prefix##_traverse(type *self, visitproc visit, void *arg)        \
+    {                                                                           \
+        FIELDS(VISIT)                                                           \
+        return 0;                                                               \
+    }                                                                           \
+    static int prefix##_clear(type *self)                                       \
+    {                                                                           \
+        FIELDS(CLEAR)                                                           \
+        return 0;                                                               \
+    }                                                                           \
+    static void prefix##_dealloc(type *self)                                    \
+    {                                                                           \
+        PyObject_GC_UnTrack(self);                                              \
+        prefix##_clear(self);                                                   \
+        Py_TYPE(self)->tp_free((PyObject *)self);                               \
     }
-    return NULL;
-}
 
-/* Take the value out of the StopIteration that is set, if one is: 1 with a value, 0 for another error. */
+/* After a `tp_iternext` gave nothing: whether that was the end of the iterator. Else an error is set. */
 static int
-stopped_with(PyObject **value)
+ended_cleanly(void)
 {
-    PyObject *type, *error, *traceback;
+    if (!PyErr_Occurred())
+        return 1;
     if (!PyErr_ExceptionMatches(PyExc_StopIteration))
         return 0;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    *value = error == NULL ? NULL : PyObject_GetAttrString(error, "value");
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(traceback);
-    return *value != NULL;
-}
-
-/* Forward `throw` to the awaitable that is waited for: the rest of a send, with its result. */
-static PySendResult
-throw_into(PyObject *awaitable, PyObject *args, PyObject **value)
-{
-    PyObject *throw = PyObject_GetAttrString(awaitable, "throw");
-    if (throw == NULL)
-        return PYGEN_ERROR;
-    *value = PyObject_CallObject(throw, args);
-    Py_DECREF(throw);
-    if (*value != NULL)
-        return PYGEN_NEXT;
-    return stopped_with(value) ? PYGEN_RETURN : PYGEN_ERROR;
-}
-
-/* `throw(type)`, `throw(type, value)` or `throw(type, value, traceback)` where nothing is waited for: raise it. */
-static void
-raise_thrown(PyObject *args)
-{
-    PyObject *type = NULL, *value = NULL, *traceback = NULL;
-    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &traceback))
-        return;
-    if (PyExceptionInstance_Check(type)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-        return;
-    }
-    PyErr_SetObject(type, value == Py_None ? NULL : value);
+    PyErr_Clear();
+    return 1;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ Ring */
@@ -209,22 +180,23 @@ ring_append(Ring *ring, PyObject *item)
 }
 
 static PyObject *
+ring_none_left(void)
+{
+    PyErr_SetString(PyExc_IndexError, "pop from an empty ring");
+    return NULL;
+}
+
+static PyObject *
 ring_popleft(Ring *ring, PyObject *Py_UNUSED(none))
 {
-    if (!ring->count) {
-        PyErr_SetString(PyExc_IndexError, "pop from an empty ring");
-        return NULL;
-    }
-    return ring_shift(ring);
+    return ring->count ? ring_shift(ring) : ring_none_left();
 }
 
 static PyObject *
 ring_pop(Ring *ring, PyObject *Py_UNUSED(none))
 {
-    if (!ring->count) {
-        PyErr_SetString(PyExc_IndexError, "pop from an empty ring");
-        return NULL;
-    }
+    if (!ring->count)
+        return ring_none_left();
     ring->count--;
     return AT(ring, ring->count);
 }
@@ -237,14 +209,8 @@ ring_fill_from(Ring *ring, PyObject *iterator, Py_ssize_t limit)
     Py_ssize_t added = 0;
     while (added < limit) {
         PyObject *item = next(iterator);
-        if (item == NULL) {
-            if (!PyErr_Occurred())
-                break;
-            if (!PyErr_ExceptionMatches(PyExc_StopIteration))
-                return -1;
-            PyErr_Clear();
-            break;
-        }
+        if (item == NULL)
+            return ended_cleanly() ? added : -1;
         if (ring_push(ring, item) < 0)
             return -1;
         added++;
@@ -276,7 +242,8 @@ ring_extend(Ring *ring, PyObject *items)
     PyObject *iterator = PyObject_GetIter(items);
     if (iterator == NULL)
         return NULL;
-    Py_ssize_t added = ring_fill_from(ring, iterator, PY_SSIZE_T_MAX);
+    /* Over itself it would never end. */
+    Py_ssize_t added = ring_fill_from(ring, iterator, items == (PyObject *)ring ? ring->count : PY_SSIZE_T_MAX);
     Py_DECREF(iterator);
     if (added < 0)
         return NULL;
@@ -293,12 +260,9 @@ ring_take(Ring *ring, PyObject *number)
     PyObject *batch = PyList_New(count);
     if (batch == NULL)
         return NULL;
-    /* Making the list may have run the garbage collector, and that anything: look again. */
-    if (ring->count < count) {
-        Py_DECREF(batch);
-        PyErr_SetString(PyExc_RuntimeError, "the ring was changed while it was being taken from");
-        return NULL;
-    }
+    /* Making the list may have run the garbage collector, and that anything: there may be fewer by now. */
+    if (ring->count < count)
+        Py_SET_SIZE(batch, count = ring->count);
     for (Py_ssize_t index = 0; index < count; index++)
         PyList_SET_ITEM(batch, index, ring_shift(ring));
     return batch;
@@ -335,15 +299,14 @@ ring_sizeof(Ring *ring, PyObject *Py_UNUSED(none))
 }
 
 static PyMethodDef ring_methods[] = {
-    {"append", (PyCFunction)ring_append, METH_O, "Put an item at the end."},
-    {"clear", (PyCFunction)ring_clear, METH_NOARGS, "Drop all items."},
-    {"extend", (PyCFunction)ring_extend, METH_O, "Put all items of an iterable at the end."},
-    {"fill", (PyCFunction)(void (*)(void))ring_fill, METH_FASTCALL,
-     "Move up to `limit` items in from an iterator; return how many."},
-    {"pop", (PyCFunction)ring_pop, METH_NOARGS, "Take the youngest item."},
-    {"popleft", (PyCFunction)ring_popleft, METH_NOARGS, "Take the oldest item."},
-    {"take", (PyCFunction)ring_take, METH_O, "Take up to `limit` of the oldest items, as a list."},
-    {"__sizeof__", (PyCFunction)ring_sizeof, METH_NOARGS, "Bytes held."},
+    METHOD("append", ring_append, METH_O, "Put an item at the end."),
+    METHOD("clear", ring_clear, METH_NOARGS, "Drop all items."),
+    METHOD("extend", ring_extend, METH_O, "Put all items of an iterable at the end."),
+    METHOD("fill", ring_fill, METH_FASTCALL, "Move up to `limit` items in from an iterator; return how many."),
+    METHOD("pop", ring_pop, METH_NOARGS, "Take the youngest item."),
+    METHOD("popleft", ring_popleft, METH_NOARGS, "Take the oldest item."),
+    METHOD("take", ring_take, METH_O, "Take up to `limit` of the oldest items, as a list."),
+    METHOD("__sizeof__", ring_sizeof, METH_NOARGS, "Bytes held."),
     {NULL},
 };
 
@@ -422,44 +385,21 @@ gate_next(Gate *gate)
         gate->left--;
         gate->count++;
     }
-    else if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_StopIteration)) {
-        PyErr_Clear();
+    else if (ended_cleanly() && gate->items == items)
         gate->dry = gate->ended = 1;
-    }
     Py_DECREF(items);
     return item;
 }
 
-static int
-gate_traverse(Gate *gate, visitproc visit, void *arg)
-{
-    Py_VISIT(gate->items);
-    return 0;
-}
-
-static int
-gate_clear(Gate *gate)
-{
-    Py_CLEAR(gate->items);
-    return 0;
-}
-
-static void
-gate_dealloc(Gate *gate)
-{
-    PyObject_GC_UnTrack(gate);
-    gate_clear(gate);
-    Py_TYPE(gate)->tp_free((PyObject *)gate);
-}
+#define GATE_HOLDS(DO) DO(items)
+COLLECTED(Gate, gate, GATE_HOLDS)
 
 static PyMethodDef gate_methods[] = {
-    {"let", (PyCFunction)gate_let, METH_O, "Let so many more items pass; return the gate."},
-    {"note", (PyCFunction)gate_note, METH_NOARGS, "Count an item that passed elsewhere."},
-    {"over", (PyCFunction)gate_over, METH_O, "Stand before another iterator from now on; return the gate."},
+    METHOD("let", gate_let, METH_O, "Let so many more items pass; return the gate."),
+    METHOD("note", gate_note, METH_NOARGS, "Count an item that passed elsewhere."),
+    METHOD("over", gate_over, METH_O, "Stand before another iterator from now on; return the gate."),
     {NULL},
 };
-
-#define FIELD(type, field, kind, flags, doc) {#field, kind, offsetof(type, field), flags, doc}
 
 static PyMemberDef gate_members[] = {
     FIELD(Gate, count, T_PYSSIZET, READONLY, "How many have passed."),
@@ -485,18 +425,314 @@ static PyTypeObject GateType = {
     .tp_members = gate_members,
 };
 
+/* ------------------------------------------------------------------------------------------------------- Awaitable */
+
+typedef struct Awaitable Awaitable;
+
+/* Called where nothing is awaited. NEXT: now something is; RETURN: awaiting this ends with `*out`; or ERROR. */
+typedef PySendResult (*advance_function)(Awaitable *, PyObject **out);
+
+/* Called with what came, which it steals, or with NULL for the error that is set. NEXT: advance. */
+typedef PySendResult (*came_function)(Awaitable *, PyObject *came, PyObject **out);
+
+struct Awaitable {
+    PyObject_HEAD
+    PyObject *awaited;   /* what it waits for: a coroutine, an `__anext__`; NULL while it waits for nothing */
+    advance_function advance;
+    came_function came;
+    char running;
+    char fresh;          /* somebody has just gone on with it; for its type to clear */
+};
+
+/* Raise StopIteration with a value, as the end of an awaitable does. */
+static void
+stop_with(PyObject *value)
+{
+    if (!PyTuple_Check(value) && !PyExceptionInstance_Check(value)) {
+        PyErr_SetObject(PyExc_StopIteration, value);
+        return;
+    }
+    PyObject *wrapped = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (wrapped != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, wrapped);
+        Py_DECREF(wrapped);
+    }
+}
+
+/* Take the value out of the StopIteration that is set, if one is: 1 with a value, 0 for another error. */
+static int
+stopped_with(PyObject **value)
+{
+    PyObject *type, *error, *traceback;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return 0;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    *value = PyObject_GetAttrString(error, "value");
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return *value != NULL;
+}
+
+/* What is awaited is thrown into: the rest of a send, with its result. */
+static PySendResult
+throw_into(PyObject *awaited, PyObject *thrown, PyObject **value)
+{
+    PyObject *throw = PyObject_GetAttrString(awaited, "throw");
+    if (throw == NULL)
+        return PYGEN_ERROR;
+    *value = PyObject_CallObject(throw, thrown);
+    Py_DECREF(throw);
+    if (*value != NULL)
+        return PYGEN_NEXT;
+    return stopped_with(value) ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+/* `throw(error)`, `throw(type, value)` or `throw(type, value, traceback)` where nothing is awaited: raise it. */
+static PySendResult
+raise_thrown(PyObject *thrown)
+{
+    PyObject *type, *value = Py_None, *traceback = Py_None;
+    if (!PyArg_UnpackTuple(thrown, "throw", 1, 3, &type, &value, &traceback))
+        return PYGEN_ERROR;
+    if (traceback != Py_None && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError, "throw() third argument must be a traceback object");
+        return PYGEN_ERROR;
+    }
+    if (PyExceptionInstance_Check(type) && value == Py_None) {
+        value = type;
+        type = (PyObject *)Py_TYPE(value);
+    }
+    else if (!PyExceptionClass_Check(type)) {
+        PyErr_Format(PyExc_TypeError, "throw() needs an exception, or its class and a value, not %s",
+                     Py_TYPE(type)->tp_name);
+        return PYGEN_ERROR;
+    }
+    PyErr_SetObject(type, value == Py_None ? NULL : value);
+    if (traceback != Py_None) {
+        PyObject *own;
+        PyErr_Fetch(&type, &value, &own);
+        Py_XDECREF(own);
+        PyErr_Restore(type, value, Py_NewRef(traceback));
+    }
+    return PYGEN_ERROR;
+}
+
+/* Whether it may be used now: what runs within it may not, nor a second task while one waits in it. */
+static int
+check_idle(Awaitable *self, int waiting_too)
+{
+    if (!self->running && !(waiting_too && self->awaited != NULL))
+        return 1;
+    PyErr_SetString(PyExc_RuntimeError, "this asynchronous iterator is already running: somebody else waits in it");
+    return 0;
+}
+
+/* Go on, with a value or with the arguments of a `throw`, until a future is to be passed up or awaiting this ends. */
+static inline PySendResult
+go_on(Awaitable *self, PyObject *value, PyObject *thrown, PyObject **out)
+{
+    PySendResult result;
+    *out = NULL;
+    if (!check_idle(self, 0))
+        return PYGEN_ERROR;
+    if (thrown != NULL && self->awaited == NULL)
+        return raise_thrown(thrown);
+    self->running = self->fresh = 1;
+    do {
+        if (self->awaited == NULL) {
+            result = self->advance(self, out);
+            if (result != PYGEN_NEXT)
+                break;
+            value = Py_None;
+        }
+        PyObject *came = NULL;
+        result = thrown ? throw_into(self->awaited, thrown, &came) : PyIter_Send(self->awaited, value, &came);
+        thrown = NULL;
+        if (result == PYGEN_NEXT) {
+            *out = came;
+            break;
+        }
+        Py_CLEAR(self->awaited);
+        result = self->came(self, came, out);
+    } while (result == PYGEN_NEXT);
+    self->running = 0;
+    return result;
+}
+
+static PySendResult
+awaitable_send(Awaitable *self, PyObject *value, PyObject **out)
+{
+    return go_on(self, value, NULL, out);
+}
+
+/* The same as `tp_iternext` and the methods return it: the end is a StopIteration. */
+static PyObject *
+as_next(PySendResult result, PyObject *value)
+{
+    if (result != PYGEN_RETURN)
+        return value;
+    stop_with(value);
+    Py_DECREF(value);
+    return NULL;
+}
+
+static PyObject *
+awaitable_next(Awaitable *self)
+{
+    PyObject *out;
+    PySendResult result = go_on(self, Py_None, NULL, &out);
+    return as_next(result, out);
+}
+
+static PyObject *
+awaitable_send_method(Awaitable *self, PyObject *value)
+{
+    PyObject *out;
+    PySendResult result = go_on(self, value, NULL, &out);
+    return as_next(result, out);
+}
+
+static PyObject *
+awaitable_throw(Awaitable *self, PyObject *thrown)
+{
+    PyObject *out;
+    PySendResult result = go_on(self, Py_None, thrown, &out);
+    return as_next(result, out);
+}
+
+/* Give up what is awaited, as whoever awaits this is being closed. */
+static PyObject *
+awaitable_close(Awaitable *self, PyObject *Py_UNUSED(none))
+{
+    if (!check_idle(self, 0))
+        return NULL;
+    PyObject *awaited = self->awaited;
+    if (awaited == NULL)
+        Py_RETURN_NONE;
+    self->running = 1;
+    self->awaited = NULL;
+    PyObject *nothing = PyObject_CallMethod(awaited, "close", NULL);
+    Py_DECREF(awaited);
+    self->running = 0;
+    return nothing;
+}
+
+/* `await` and `async for` begin here. */
+static PyObject *
+awaitable_await(Awaitable *self)
+{
+    return check_idle(self, 1) ? Py_NewRef(self) : NULL;
+}
+
+#define AWAITABLE_METHODS                                                                           \
+    METHOD("close", awaitable_close, METH_NOARGS, "Give up what is awaited."),                      \
+    METHOD("send", awaitable_send_method, METH_O, "Go on."),                                        \
+    METHOD("throw", awaitable_throw, METH_VARARGS, "Raise an exception in what is awaited.")
+
+static PyMemberDef awaitable_members[] = {
+    {"cr_await", T_OBJECT, offsetof(Awaitable, awaited), READONLY, "What it waits for, for those who look at stacks."},
+    {NULL},
+};
+
 /* ----------------------------------------------------------------------------------------------------------- Items */
 
 typedef struct {
-    PyObject_HEAD
+    Awaitable as;
     PyObject *refill;    /* () -> an iterator: the next hand; or a coroutine that returns one, `None` at the end */
     PyObject *halfway;   /* () -> None: called once for each hand, before its item number `half` + 1 */
     PyObject *hand;      /* the iterator in hand */
-    PyObject *waiting;   /* the coroutine that waits for the next one */
     Py_ssize_t half;
     Py_ssize_t until;    /* items until `halfway` is called */
-    char closed;
+    char finished;
 } Items;
+
+#define ITEMS_HOLDS(DO) DO(as.awaited) DO(refill) DO(halfway) DO(hand)
+COLLECTED(Items, items, ITEMS_HOLDS)
+
+/* Take an iterator as the hand; steals it. */
+static PySendResult
+items_grasp(Items *self, PyObject *hand)
+{
+    if (!PyIter_Check(hand)) {
+        PyErr_Format(PyExc_TypeError, "a hand must be an iterator, not %s", Py_TYPE(hand)->tp_name);
+        Py_DECREF(hand);
+        return PYGEN_ERROR;
+    }
+    self->until = self->half;
+    Py_XSETREF(self->hand, hand);
+    return PYGEN_NEXT;
+}
+
+/* Give the next item of the hand; NEXT where it is empty. */
+static PySendResult
+items_from_hand(Items *self, PyObject **out)
+{
+    if (self->until == 0) {
+        self->until = -1;
+        PyObject *nothing = PyObject_CallNoArgs(self->halfway);
+        if (nothing == NULL)
+            return PYGEN_ERROR;
+        Py_DECREF(nothing);
+    }
+    *out = Py_TYPE(self->hand)->tp_iternext(self->hand);
+    if (*out != NULL) {
+        self->until--;
+        return PYGEN_RETURN;
+    }
+    int ended = ended_cleanly();
+    Py_CLEAR(self->hand);
+    return ended ? PYGEN_NEXT : PYGEN_ERROR;
+}
+
+/* Give the next item, of the next hand where this one is empty; or have the wait for it awaited. */
+static PySendResult
+items_advance(Items *self, PyObject **out)
+{
+    while (!self->finished && self->refill != NULL) {
+        if (self->hand != NULL) {
+            PySendResult result = items_from_hand(self, out);
+            if (result != PYGEN_NEXT)
+                return result;
+        }
+        PyObject *next = PyObject_CallNoArgs(self->refill);
+        if (next == NULL)
+            return PYGEN_ERROR;
+        if (PyCoro_CheckExact(next)) {
+            self->as.awaited = next;
+            return PYGEN_NEXT;
+        }
+        if (items_grasp(self, next) == PYGEN_ERROR)
+            return PYGEN_ERROR;
+    }
+    PyErr_SetNone(PyExc_StopAsyncIteration);
+    return PYGEN_ERROR;
+}
+
+/* The wait is over: there is a hand, or `None` for the end. */
+static PySendResult
+items_came(Items *self, PyObject *hand, PyObject **Py_UNUSED(out))
+{
+    if (hand == NULL)
+        return PYGEN_ERROR;
+    if (hand != Py_None)
+        return items_grasp(self, hand);
+    Py_DECREF(hand);
+    PyErr_SetNone(PyExc_StopAsyncIteration);
+    return PYGEN_ERROR;
+}
+
+/* From now on there are no items any more. */
+static PyObject *
+items_finish(Items *self, PyObject *Py_UNUSED(none))
+{
+    if (!check_idle(&self->as, 1))
+        return NULL;
+    self->finished = 1;
+    Py_CLEAR(self->hand);
+    Py_RETURN_NONE;
+}
 
 static PyObject *
 items_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
@@ -507,6 +743,8 @@ items_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         return NULL;
     Items *self = (Items *)type->tp_alloc(type, 0);
     if (self != NULL) {
+        self->as.advance = (advance_function)items_advance;
+        self->as.came = (came_function)items_came;
         self->refill = Py_NewRef(refill);
         self->halfway = Py_NewRef(halfway);
         self->half = half;
@@ -514,221 +752,17 @@ items_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     return (PyObject *)self;
 }
 
-/* Ask for the next hand: into `hand`, or into `waiting` what must be awaited for it. */
-static int
-items_refill(Items *self)
-{
-    if (self->refill == NULL || self->closed) {
-        PyErr_SetNone(PyExc_StopAsyncIteration);
-        return -1;
-    }
-    PyObject *next = PyObject_CallNoArgs(self->refill);
-    if (next == NULL)
-        return -1;
-    self->until = self->half;
-    if (PyCoro_CheckExact(next)) {
-        Py_XSETREF(self->waiting, next);
-        return 0;
-    }
-    if (!PyIter_Check(next)) {
-        PyErr_Format(PyExc_TypeError, "refill() must return an iterator or a coroutine, not %s", Py_TYPE(next)->tp_name);
-        Py_DECREF(next);
-        return -1;
-    }
-    Py_XSETREF(self->hand, next);
-    return 0;
-}
-
-/* Take what the wait gave as the hand. Steals `hand`. */
-static int
-items_waited(Items *self, PyObject *hand)
-{
-    Py_CLEAR(self->waiting);
-    if (hand != Py_None && PyIter_Check(hand)) {
-        Py_XSETREF(self->hand, hand);
-        return 0;
-    }
-    if (hand == Py_None)
-        PyErr_SetNone(PyExc_StopAsyncIteration);
-    else
-        PyErr_SetString(PyExc_TypeError, "the wait for a hand must return an iterator or None");
-    Py_DECREF(hand);
-    return -1;
-}
-
-/* The next item of the hand; NULL without an error where the hand is empty. */
-static PyObject *
-items_from_hand(Items *self)
-{
-    if (self->until == 0) {
-        self->until = -1;
-        PyObject *nothing = PyObject_CallNoArgs(self->halfway);
-        if (nothing == NULL)
-            return NULL;
-        Py_DECREF(nothing);
-    }
-    PyObject *hand = self->hand;
-    if (hand == NULL)
-        return NULL;
-    Py_INCREF(hand);
-    PyObject *item = Py_TYPE(hand)->tp_iternext(hand);
-    if (item != NULL) {
-        self->until--;
-        Py_DECREF(hand);
-        return item;
-    }
-    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_StopIteration))
-        PyErr_Clear();
-    if (self->hand == hand)
-        Py_CLEAR(self->hand);
-    Py_DECREF(hand);
-    return NULL;
-}
-
-/* Go on with the wait: its result is taken in, its futures are passed up. */
-static PySendResult
-items_wait_on(Items *self, PySendResult result, PyObject *value, PyObject **out)
-{
-    if (result == PYGEN_NEXT) {
-        *out = value;
-        return PYGEN_NEXT;
-    }
-    if (result == PYGEN_ERROR)
-        Py_CLEAR(self->waiting);
-    else if (items_waited(self, value) == 0)
-        return PYGEN_RETURN;
-    return PYGEN_ERROR;
-}
-
-static PySendResult
-items_send(Items *self, PyObject *arg, PyObject **out)
-{
-    *out = NULL;
-    if (self->closed) {
-        PyErr_SetNone(PyExc_StopAsyncIteration);
-        return PYGEN_ERROR;
-    }
-    for (;;) {
-        if (self->waiting == NULL) {
-            PyObject *item = items_from_hand(self);
-            if (item != NULL) {
-                *out = item;
-                return PYGEN_RETURN;
-            }
-            if (PyErr_Occurred() || items_refill(self) < 0)
-                return PYGEN_ERROR;
-            arg = Py_None;
-            continue;
-        }
-        PyObject *value = NULL, *waiting = Py_NewRef(self->waiting);
-        PySendResult result = PyIter_Send(waiting, arg, &value);
-        result = items_wait_on(self, result, value, out);
-        Py_DECREF(waiting);
-        if (result != PYGEN_RETURN)
-            return result;
-    }
-}
-
-static PyObject *
-items_next(Items *self)
-{
-    PyObject *value;
-    PySendResult result = items_send(self, Py_None, &value);
-    return as_next(result, value);
-}
-
-static PyObject *
-items_send_method(Items *self, PyObject *arg)
-{
-    PyObject *value;
-    PySendResult result = items_send(self, arg, &value);
-    return as_next(result, value);
-}
-
-static PyObject *
-items_throw(Items *self, PyObject *args)
-{
-    if (self->waiting == NULL) {
-        raise_thrown(args);
-        return NULL;
-    }
-    PyObject *value = NULL, *out = NULL, *waiting = Py_NewRef(self->waiting);
-    PySendResult result = throw_into(waiting, args, &value);
-    result = items_wait_on(self, result, value, &out);
-    Py_DECREF(waiting);
-    if (result == PYGEN_RETURN)  /* the wait has a hand in spite of it: go on with its first item */
-        return items_next(self);
-    return out;
-}
-
-/* Give the wait up, as the coroutine that awaits it is being closed. */
-static PyObject *
-items_close(Items *self, PyObject *Py_UNUSED(none))
-{
-    PyObject *waiting = self->waiting;
-    if (waiting == NULL)
-        Py_RETURN_NONE;
-    self->waiting = NULL;
-    PyObject *nothing = PyObject_CallMethod(waiting, "close", NULL);
-    Py_DECREF(waiting);
-    return nothing;
-}
-
-/* From now on there are no items any more. */
-static PyObject *
-items_finish(Items *self, PyObject *none)
-{
-    self->closed = 1;
-    Py_CLEAR(self->hand);
-    return items_close(self, none);
-}
-
-static int
-items_traverse(Items *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->refill);
-    Py_VISIT(self->halfway);
-    Py_VISIT(self->hand);
-    Py_VISIT(self->waiting);
-    return 0;
-}
-
-static int
-items_clear(Items *self)
-{
-    Py_CLEAR(self->refill);
-    Py_CLEAR(self->halfway);
-    Py_CLEAR(self->hand);
-    Py_CLEAR(self->waiting);
-    return 0;
-}
-
-static void
-items_dealloc(Items *self)
-{
-    PyObject_GC_UnTrack(self);
-    items_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
 static PyMethodDef items_methods[] = {
-    {"close", (PyCFunction)items_close, METH_NOARGS, "Give a wait up."},
-    {"finish", (PyCFunction)items_finish, METH_NOARGS, "End it: there are no items any more."},
-    {"send", (PyCFunction)items_send_method, METH_O, "Go on with the wait."},
-    {"throw", (PyCFunction)items_throw, METH_VARARGS, "Raise an exception in the wait."},
-    {NULL},
-};
-
-static PyMemberDef items_members[] = {
-    {"cr_await", T_OBJECT, offsetof(Items, waiting), READONLY, "What it waits for, for those who look at stacks."},
+    AWAITABLE_METHODS,
+    METHOD("finish", items_finish, METH_NOARGS, "End it: there are no items any more."),
     {NULL},
 };
 
 static PyAsyncMethods items_as_async = {
-    .am_await = PyObject_SelfIter,
+    .am_await = (unaryfunc)awaitable_await,
     .am_aiter = PyObject_SelfIter,
-    .am_anext = PyObject_SelfIter,
-    .am_send = (sendfunc)items_send,
+    .am_anext = (unaryfunc)awaitable_await,
+    .am_send = (sendfunc)awaitable_send,
 };
 
 static PyTypeObject ItemsType = {
@@ -743,26 +777,119 @@ static PyTypeObject ItemsType = {
     .tp_clear = (inquiry)items_clear,
     .tp_as_async = &items_as_async,
     .tp_iter = PyObject_SelfIter,
-    .tp_iternext = (iternextfunc)items_next,
+    .tp_iternext = (iternextfunc)awaitable_next,
     .tp_methods = items_methods,
-    .tp_members = items_members,
+    .tp_members = awaitable_members,
 };
 
 /* ------------------------------------------------------------------------------------------------------------ Pump */
 
 typedef struct {
-    PyObject_HEAD
+    Awaitable as;        /* it awaits the item that is being made; it is fresh until the readers know of new items */
     PyObject *items;     /* the async generator */
     Ring *ring;
     PyObject *getters;   /* the deque of readers that wait */
     PyObject *wake;      /* () -> None: let the first of them go on */
     PyObject *known;     /* the set of types whose items need no decision */
     PyObject *type;      /* the type of the last item, when it is one of these */
-    PyObject *current;   /* the awaitable of the item that is being made */
     PyObject *item;      /* an item that waits for a decision; put when the pump goes on */
     Py_ssize_t left;     /* room that was granted and is not used */
-    char woken;          /* whether the readers know that there are items, since the pump went on */
 } Pump;
+
+#define PUMP_HOLDS(DO) \
+    DO(as.awaited) DO(items) DO(ring) DO(getters) DO(wake) DO(known) DO(type) DO(item)
+COLLECTED(Pump, pump, PUMP_HOLDS)
+
+/* Let the first reader that waits go on. It does when this task rests: until then, once is enough. */
+static int
+pump_wake(Pump *self)
+{
+    Py_ssize_t waiting = PyObject_Size(self->getters);
+    if (waiting <= 0)
+        return (int)waiting;
+    self->as.fresh = 0;
+    PyObject *nothing = PyObject_CallNoArgs(self->wake);
+    Py_XDECREF(nothing);
+    return nothing == NULL ? -1 : 0;
+}
+
+/* Put the item that is held, for which there is room. */
+static int
+pump_put(Pump *self)
+{
+    PyObject *item = self->item;
+    self->item = NULL;
+    self->left--;
+    if (ring_push(self->ring, item) < 0)
+        return -1;
+    return self->as.fresh ? pump_wake(self) : 0;
+}
+
+/* Whether the item that is held can be put without a decision: 1 yes, 0 no, -1 error. */
+static inline int
+pump_may_put(Pump *self)
+{
+    PyObject *type = (PyObject *)Py_TYPE(self->item);
+    if (type != self->type) {
+        Py_INCREF(type);  /* its metaclass may be asked for a hash, and that do anything */
+        int known = PySet_Contains(self->known, type);
+        if (known <= 0) {
+            Py_DECREF(type);
+            return known;
+        }
+        Py_XSETREF(self->type, type);
+    }
+    return self->left > 0;
+}
+
+/* Put the item that is held and have the next one made; or return True with an item held for a decision. */
+static PySendResult
+pump_advance(Pump *self, PyObject **out)
+{
+    if (self->items == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the pump was taken apart");
+        return PYGEN_ERROR;
+    }
+    if (self->item != NULL) {
+        int may = pump_may_put(self);
+        if (may == 0) {
+            *out = Py_NewRef(Py_True);
+            return PYGEN_RETURN;
+        }
+        if (may < 0 || pump_put(self) < 0)
+            return PYGEN_ERROR;
+    }
+    self->as.awaited = Py_TYPE(self->items)->tp_as_async->am_anext(self->items);
+    return self->as.awaited == NULL ? PYGEN_ERROR : PYGEN_NEXT;
+}
+
+/* The item was made; or the generator has ended, then return False. */
+static PySendResult
+pump_came(Pump *self, PyObject *item, PyObject **out)
+{
+    if (item != NULL) {
+        self->item = item;
+        return PYGEN_NEXT;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_StopAsyncIteration))
+        return PYGEN_ERROR;
+    PyErr_Clear();
+    *out = Py_NewRef(Py_False);
+    return PYGEN_RETURN;
+}
+
+/* Take the item that is held out of the pump's hand. */
+static PyObject *
+pump_give(Pump *self, PyObject *Py_UNUSED(none))
+{
+    if (!check_idle(&self->as, 1))
+        return NULL;
+    PyObject *item = self->item;
+    if (item == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "the pump holds no item");
+    self->item = NULL;
+    return item;
+}
 
 static PyObject *
 pump_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
@@ -776,6 +903,8 @@ pump_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     }
     Pump *self = (Pump *)type->tp_alloc(type, 0);
     if (self != NULL) {
+        self->as.advance = (advance_function)pump_advance;
+        self->as.came = (came_function)pump_came;
         self->items = Py_NewRef(items);
         self->ring = (Ring *)Py_NewRef(ring);
         self->getters = Py_NewRef(getters);
@@ -785,236 +914,9 @@ pump_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
     return (PyObject *)self;
 }
 
-/* Let the first reader that waits go on. It does when this task rests: until then, once is enough. */
-static int
-pump_wake(Pump *self)
-{
-    Py_ssize_t waiting = PyObject_Size(self->getters);
-    if (waiting <= 0)
-        return waiting < 0 ? -1 : 0;
-    self->woken = 1;
-    PyObject *nothing = PyObject_CallNoArgs(self->wake);
-    if (nothing == NULL)
-        return -1;
-    Py_DECREF(nothing);
-    return 0;
-}
-
-/* Put the item that is held, for which there is room. */
-static int
-pump_put(Pump *self)
-{
-    PyObject *item = self->item;
-    self->item = NULL;
-    self->left--;
-    if (ring_push(self->ring, item) < 0)
-        return -1;
-    return self->woken ? 0 : pump_wake(self);
-}
-
-/* Whether the item that is held can be put without a decision: 1 yes, 0 no, -1 error. */
-static inline int
-pump_may_put(Pump *self)
-{
-    PyObject *type = (PyObject *)Py_TYPE(self->item);
-    if (type != self->type) {
-        int known = PySet_Contains(self->known, type);
-        if (known <= 0)
-            return known;
-        Py_XSETREF(self->type, Py_NewRef(type));
-    }
-    return self->left > 0;
-}
-
-/* Begin to make the next item. */
-static int
-pump_ask(Pump *self)
-{
-    PyObject *items = Py_NewRef(self->items);
-    PyObject *asked = Py_TYPE(items)->tp_as_async->am_anext(items);
-    Py_DECREF(items);
-    if (asked == NULL)
-        return -1;
-    Py_XSETREF(self->current, asked);
-    return 0;
-}
-
-/* What comes of a step of the generator: an item is held, a future is passed up, the end is the value `None`. */
-static PySendResult
-pump_stepped(Pump *self, PySendResult result, PyObject *value, PyObject **out)
-{
-    *out = value;
-    if (result == PYGEN_NEXT)
-        return PYGEN_NEXT;
-    Py_CLEAR(self->current);
-    if (result == PYGEN_RETURN) {
-        *out = NULL;
-        Py_XSETREF(self->item, value);
-        return PYGEN_RETURN;
-    }
-    *out = NULL;
-    return PYGEN_ERROR;
-}
-
-/* Return to Python for a decision: True with an item held, False at the end of the generator. */
-static PySendResult
-pump_return(PyObject *answer, PyObject **out)
-{
-    *out = Py_NewRef(answer);
-    return PYGEN_RETURN;
-}
-
-static PySendResult
-pump_failed(PyObject **out)
-{
-    if (!PyErr_ExceptionMatches(PyExc_StopAsyncIteration))
-        return PYGEN_ERROR;
-    PyErr_Clear();
-    return pump_return(Py_False, out);
-}
-
-/* Put the item that is held and go on until a wait or a decision. */
-static PySendResult
-pump_run(Pump *self, PyObject *arg, PyObject **out)
-{
-    for (;;) {
-        if (self->item != NULL) {
-            int may = pump_may_put(self);
-            if (may == 0)
-                return pump_return(Py_True, out);
-            if (may < 0 || pump_put(self) < 0)
-                return PYGEN_ERROR;
-        }
-        if (self->current == NULL) {
-            if (pump_ask(self) < 0)
-                return pump_failed(out);
-            arg = Py_None;
-        }
-        PyObject *value = NULL, *current = Py_NewRef(self->current);
-        PySendResult result = PyIter_Send(current, arg, &value);
-        result = pump_stepped(self, result, value, out);
-        Py_DECREF(current);
-        if (result == PYGEN_NEXT)
-            return PYGEN_NEXT;
-        if (result == PYGEN_ERROR)
-            return pump_failed(out);
-    }
-}
-
-static PySendResult
-pump_send(Pump *self, PyObject *arg, PyObject **out)
-{
-    *out = NULL;
-    if (self->items == NULL || self->ring == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the pump was taken apart");
-        return PYGEN_ERROR;
-    }
-    self->woken = 0;
-    return pump_run(self, arg, out);
-}
-
-static PyObject *
-pump_next(Pump *self)
-{
-    PyObject *value;
-    PySendResult result = pump_send(self, Py_None, &value);
-    return as_next(result, value);
-}
-
-static PyObject *
-pump_send_method(Pump *self, PyObject *arg)
-{
-    PyObject *value;
-    PySendResult result = pump_send(self, arg, &value);
-    return as_next(result, value);
-}
-
-static PyObject *
-pump_throw(Pump *self, PyObject *args)
-{
-    if (self->current == NULL) {
-        raise_thrown(args);
-        return NULL;
-    }
-    PyObject *value = NULL, *out = NULL, *current = Py_NewRef(self->current);
-    PySendResult result = throw_into(current, args, &value);
-    result = pump_stepped(self, result, value, &out);
-    Py_DECREF(current);
-    if (result == PYGEN_RETURN)
-        return pump_next(self);
-    if (result == PYGEN_ERROR) {
-        result = pump_failed(&out);
-        return as_next(result, out);
-    }
-    return out;
-}
-
-static PyObject *
-pump_close(Pump *self, PyObject *Py_UNUSED(none))
-{
-    PyObject *current = self->current;
-    if (current == NULL)
-        Py_RETURN_NONE;
-    self->current = NULL;
-    PyObject *nothing = PyObject_CallMethod(current, "close", NULL);
-    Py_DECREF(current);
-    return nothing;
-}
-
-/* Take the item that is held out of the pump's hand. */
-static PyObject *
-pump_give(Pump *self, PyObject *Py_UNUSED(none))
-{
-    PyObject *item = self->item;
-    if (item == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the pump holds no item");
-        return NULL;
-    }
-    self->item = NULL;
-    return item;
-}
-
-static int
-pump_traverse(Pump *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->items);
-    Py_VISIT(self->ring);
-    Py_VISIT(self->getters);
-    Py_VISIT(self->wake);
-    Py_VISIT(self->known);
-    Py_VISIT(self->type);
-    Py_VISIT(self->current);
-    Py_VISIT(self->item);
-    return 0;
-}
-
-static int
-pump_clear(Pump *self)
-{
-    Py_CLEAR(self->items);
-    Py_CLEAR(self->ring);
-    Py_CLEAR(self->getters);
-    Py_CLEAR(self->wake);
-    Py_CLEAR(self->known);
-    Py_CLEAR(self->type);
-    Py_CLEAR(self->current);
-    Py_CLEAR(self->item);
-    return 0;
-}
-
-static void
-pump_dealloc(Pump *self)
-{
-    PyObject_GC_UnTrack(self);
-    pump_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
 static PyMethodDef pump_methods[] = {
-    {"close", (PyCFunction)pump_close, METH_NOARGS, "Give the step that waits up."},
-    {"give", (PyCFunction)pump_give, METH_NOARGS, "Take the item that is held."},
-    {"send", (PyCFunction)pump_send_method, METH_O, "Go on."},
-    {"throw", (PyCFunction)pump_throw, METH_VARARGS, "Raise an exception in the generator's wait."},
+    AWAITABLE_METHODS,
+    METHOD("give", pump_give, METH_NOARGS, "Take the item that is held."),
     {NULL},
 };
 
@@ -1025,8 +927,8 @@ static PyMemberDef pump_members[] = {
 };
 
 static PyAsyncMethods pump_as_async = {
-    .am_await = PyObject_SelfIter,
-    .am_send = (sendfunc)pump_send,
+    .am_await = (unaryfunc)awaitable_await,
+    .am_send = (sendfunc)awaitable_send,
 };
 
 static PyTypeObject PumpType = {
@@ -1041,7 +943,7 @@ static PyTypeObject PumpType = {
     .tp_clear = (inquiry)pump_clear,
     .tp_as_async = &pump_as_async,
     .tp_iter = PyObject_SelfIter,
-    .tp_iternext = (iternextfunc)pump_next,
+    .tp_iternext = (iternextfunc)awaitable_next,
     .tp_methods = pump_methods,
     .tp_members = pump_members,
 };

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -28,10 +29,11 @@ def _loaded() -> tuple[Any, str]:
     if os.environ.get("STREAMFLOW_PURE"):
         return None, "STREAMFLOW_PURE is set in the environment"
     try:
-        from streamflow.channel import _speed  # noqa: PLC0415  # it may not be there
+        return import_module("streamflow.channel._speed"), ""
+    except ModuleNotFoundError:
+        return None, "it was not compiled when streamflow was installed"
     except ImportError as error:
-        return None, f"it was not compiled when streamflow was installed ({error})"
-    return _speed, ""
+        return None, str(error)
 
 
 speedups, why_pure = _loaded()

@@ -14,7 +14,7 @@ from streamflow.channel.storage import why_pure
 
 __all__ = ["about", "peak_memory", "version"]
 
-_EXTRAS = {"objects": "obstore", "fast": "isal", "cli": "rich", "web": "starlette"}
+_EXTRAS = {"objects": "obstore", "arrow": "pyarrow", "fast": "isal", "cli": "rich", "web": "starlette"}
 
 
 def peak_memory() -> int | None:

@@ -7,8 +7,9 @@ outermost frame that is a stage's callable names the stage (further in it may ca
 things can go wrong with that, and are put right:
 
 * One function may stand in two stages, and a builtin (`int`) has no frame at all. At most one such stage may stay
-  without a frame of its own (what matches no other must be its); the others are called through a small function each.
-  That costs a Python call per item, so it is done only where the stages could not be told apart.
+  without a frame of its own (what matches no other must be its). Of a plain function each further stage calls a copy,
+  which costs nothing; anything else is called through a small function. That costs a Python call per item, so it is
+  done only where the stages could not be told apart.
 * A function that takes other arguments than it is called with never gets a frame; Python's message has its name.
 * An error in the source must not be put on a stage through which the source was pulled: the source's frame is known
   too.
@@ -132,10 +133,19 @@ def _code_of(function: Any) -> CodeType | None:
 
 
 def _framed(function: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], CodeType]:
-    """The same function behind a frame that no other has."""
+    """The same function with a frame that no other has: a copy, or behind a small one."""
+    if type(function) is FunctionType:
+        return _copied(function)
 
     def call(item: Any) -> Any:
         return function(item)
 
     code = call.__code__.replace()
     return FunctionType(code, call.__globals__, closure=call.__closure__), code
+
+
+def _copied(function: FunctionType) -> tuple[Callable[[Any], Any], CodeType]:
+    code = function.__code__.replace()
+    copy = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__, copy.__qualname__ = function.__kwdefaults__, function.__qualname__
+    return copy, code

@@ -167,6 +167,12 @@ class Chain:
         self._steps, self._begins, self._kept = [], [], None
         self._lay_out()
 
+    def let_go(self) -> None:
+        """Hold no input any more: a report may be kept for long after its run. The counts stay."""
+        self._brinks, self._kept = {}, None
+        for tally in self._tallies.values():
+            tally.over(iter(()))
+
     def tally(self, edge: int) -> Tally | None:
         """Return what counts at this edge, if its count does not follow from another one."""
         return self._tallies.get(edge)

@@ -12,6 +12,8 @@ its neighbours and the items pass through at C speed. A codec that is heavy (com
   collected; never more than these two are held. For codecs that hold data back anyway and give less than they take:
   compression.
 
+A codec that makes many items of one (a chunk of bytes is hundreds of rows) may give them in batches: see `Batching`.
+
 What the codec gives does not depend on how it was run: the same items go in, in the same order.
 """
 
@@ -24,7 +26,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
@@ -32,10 +34,24 @@ from streamflow.limits import byte_size
 from streamflow.stages import Stage
 from streamflow.types import Codec
 
-__all__ = ["codec_stage", "parallel_stage"]
+__all__ = ["Batching", "codec_stage", "parallel_stage"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+
+
+@runtime_checkable
+class Batching(Protocol[A_contra, B_co]):
+    """A codec that also gives what `feed` gives in batches, so that no Python frame is entered for an item.
+
+    An error must come between two batches, not out of one: the engine knows the stage it came from by the frame that
+    asks for the next batch.
+    """
+
+    def batches(self, data: A_contra, /) -> Iterable[Iterable[B_co]]:
+        """Take one item in; return in batches what is complete by now. Lazy, as `feed` is."""
 
 
 class _Way(NamedTuple):
@@ -130,12 +146,16 @@ class _CodecTransform(Generic[A, B]):
 
     done = False
 
-    def __init__(self, codec: Codec[A, B], run: _Run[B]) -> None:
+    def __init__(self, codec: Codec[A, B], run: _Run[Any]) -> None:
         self._codec = codec
         self._run = run
+        self._batching = codec.batches if isinstance(codec, Batching) else None
 
     def apply(self, items: Iterator[A], /) -> Iterator[B]:
-        return itertools.chain.from_iterable(map(partial(self._run, self._codec.feed), items))
+        if self._batching is None:
+            return itertools.chain.from_iterable(map(partial(self._run, self._codec.feed), items))
+        batches = itertools.chain.from_iterable(map(partial(self._run, self._batching), items))
+        return itertools.chain.from_iterable(batches)
 
     def finish(self) -> Iterator[B]:
         return self._run(self._codec.finish)

@@ -82,6 +82,7 @@ class Run:
         self.nested = Ledger(plan.grace)
         self._outer: Ledger | None = None
         self._attended = False
+        self._waiters: list[asyncio.Future[None]] = []
         self._timers: list[asyncio.TimerHandle] = []
         self._wire(segments_of(plan))
         self.inlet = self.channels[0]
@@ -103,7 +104,8 @@ class Run:
             self.segments.append(Segment(segment_plan, reader, writer, budget))
             reader = Reader(self.channels[-1]) if writer is not None else None
         self.output = reader
-        self.outcome = Outcome(self.plan, self.segments, reader)
+        self._places = {segment: at for at, segment in enumerate(self.segments)}
+        self.outcome = Outcome(self.plan, self.segments, self._places, reader)
 
     def start(self) -> None:
         """Start every segment's task, sink first, so that readers wait before writers write."""
@@ -151,11 +153,11 @@ class Run:
     # --- the state machine ---------------------------------------------------------------------------------------
 
     def _above(self, segment: Segment) -> Segment | None:
-        at = self.segments.index(segment)
+        at = self._places[segment]
         return self.segments[at - 1] if at else None
 
     def _below(self, segment: Segment) -> Segment | None:
-        at = self.segments.index(segment) + 1
+        at = self._places[segment] + 1
         return self.segments[at] if at < len(self.segments) else None
 
     def _task_done(self, segment: Segment, _task: asyncio.Task[None]) -> None:
@@ -169,7 +171,7 @@ class Run:
             segment.never_began()
         segment.finished = True
         with contextlib.suppress(Exception):  # a note on an error is a help; it must not stop the machine
-            self.outcome.note_origin(segment)
+            self.outcome.note_end(segment)
         if segment.error is not None and segment.writer is not None:
             segment.writer.channel.fail(segment.error)
         self._leave_input(segment)
@@ -258,6 +260,9 @@ class Run:
             timer.cancel()
         _running.discard(self)
         self.over.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
         self._leave_outer()
         if self.cancelled and not self._attended:
             self._report()
@@ -294,7 +299,7 @@ class Run:
         """
         self.attend()
         try:
-            await asyncio.wait([self.over])
+            await self._until_over()
         except asyncio.CancelledError as error:
             self.cancel()
             await self._wait_closed()
@@ -302,11 +307,18 @@ class Run:
             raise
         return self.result()
 
+    async def _until_over(self) -> None:
+        """Wait for the end; a cancellation ends the wait. `asyncio.wait` would do, and take a turn of the loop more."""
+        if not self.over.done():
+            waiter = self.over.get_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
     async def _wait_closed(self) -> None:
         with anyio.CancelScope(shield=True):
             while not self.over.done():
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([self.over])
+                    await self._until_over()
 
     async def close(self, *, failing: bool = False) -> None:
         """Leave as the consumer: stop what still runs, wait until it is closed, raise what failed while closing.
@@ -321,7 +333,7 @@ class Run:
         try:
             if self.output is not None:
                 await self.output.rest()
-            await asyncio.wait([self.over])
+            await asyncio.wait([self.over])  # one turn longer, in which a stage below may say that it has enough
         except asyncio.CancelledError as error:
             await self._wait_closed()
             self.outcome.note_on(error)

@@ -10,7 +10,7 @@ that nobody got to see, counts only if the run fails anyway: nested generators w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Never
 
 from streamflow.engine.reader import Reader
@@ -24,11 +24,15 @@ __all__ = ["Outcome"]
 class Outcome:
     """How one run ended, as far as it has."""
 
-    def __init__(self, plan: Plan, segments: Sequence[Segment], output: Reader[Any] | None) -> None:
-        """Look at the segments of a run; `output` is what its consumer reads, where it has no sink."""
+    def __init__(
+        self, plan: Plan, segments: Sequence[Segment], places: Mapping[Segment, int], output: Reader[Any] | None
+    ) -> None:
+        """Look at the segments of a run and their places; `output` is what its consumer reads, if it has no sink."""
         self._plan = plan
         self._segments = segments
+        self._places = places
         self._output = output
+        self._late: list[Segment] = []
 
     def raise_causes(self, *, failing: bool = False) -> None:
         """Raise the one cause bare, or several as a group, sink first; return if there is none."""
@@ -64,15 +68,18 @@ class Outcome:
 
     def is_answered(self, segment: Segment) -> bool:
         """Whether a reader below was given this segment's error; it then passed it on, replaced it or handled it."""
-        below = self._segments[self._segments.index(segment) + 1 :]
-        readers = [*(other.reader for other in below), self._output]
-        return any(reader is not None and reader.raised is segment.error for reader in readers)
+        # The nearest ones first: an error that was passed on is seen at once, however many stages there are.
+        for at in range(self._places[segment] + 1, len(self._segments)):
+            reader = self._segments[at].reader
+            if reader is not None and reader.raised is segment.error:
+                return True
+        return self._output is not None and self._output.raised is segment.error
 
     def trouble_above(self, segment: Segment) -> BaseException | None:
-        """An error while closing what is above, which this segment ended too early to see."""
-        for above in reversed(self._segments[: self._segments.index(segment)]):
-            if above.error is not None and above.late and not self.is_answered(above):
-                return above.error
+        """An error while closing what is above, which this segment ended too early to see; the nearest one."""
+        for late in sorted(self._late, key=self._places.__getitem__, reverse=True):
+            if self._places[late] < self._places[segment] and not self.is_answered(late):
+                return late.error
         return None
 
     def note_on(self, cancellation: BaseException) -> None:
@@ -83,11 +90,14 @@ class Outcome:
         if last.plan.sink is not None and last.error is None and last.finished and not last.stopped:
             cancellation.add_note(f"the sink of {self._plan.name} had already finished: its result stands")
 
-    def note_origin(self, segment: Segment) -> None:
-        """Name the stage on an error that began in this segment."""
-        error = segment.error
-        if error is None or not segment.failed_here:
-            return
+    def note_end(self, segment: Segment) -> None:
+        """It has ended: remember an error of closing, and name the stage on an error that began in it."""
+        if segment.error is not None and segment.late:
+            self._late.append(segment)
+        if segment.error is not None and segment.failed_here:
+            self._note_origin(segment, segment.error)
+
+    def _note_origin(self, segment: Segment, error: BaseException) -> None:
         part, item = segment.guilty(error)
         total = len(self._plan.stages) + 1 + (self._plan.sink is not None)
         at_item = f", at item {item}" if item else ""

@@ -8,6 +8,9 @@ the sink, and what follows a `buffer(n)` starts a segment of its own. One task p
 
 A stage that looks at whether its consumer is busy (`conflate`) makes the channels below it small (`output_capacity`):
 all of them, since each would let the stages above it run ahead. A `buffer(n)` sets its own boundary as ever.
+
+Stages that are to be nested (`fuse`) are one part of one segment. If all of them are synchronous they are fused as they
+are, each a part.
 """
 
 from __future__ import annotations
@@ -99,7 +102,8 @@ def segments_of(plan: Plan) -> tuple[SegmentPlan, ...]:
         if stage.capacity is not None:
             grouping.cut(stage.capacity)
         else:
-            grouping.add(Part(position, stage), fusible=stage.transform is not None)
+            for step in _apart(stage):
+                grouping.add(Part(position, step), fusible=step.transform is not None)
         if stage.output_capacity is not None:
             grouping.default = min(grouping.default, stage.output_capacity)
     if plan.sink is not None:
@@ -109,3 +113,9 @@ def segments_of(plan: Plan) -> tuple[SegmentPlan, ...]:
     else:
         grouping.cut(grouping.default) if grouping.parts else None
     return tuple(grouping.done)
+
+
+def _apart(stage: Stage[Any, Any]) -> tuple[Stage[Any, Any], ...]:
+    """The stages of which a part is to be made, each."""
+    synchronous = bool(stage.nested) and all(inner.transform is not None for inner in stage.nested)
+    return stage.nested if synchronous else (stage,)

@@ -56,8 +56,12 @@ class Reader(Generic[T_co]):
             async for batch in items.batches():   # or all that is there, as a list
                 await table.insert_many(batch)
 
-    It may be left (`break`) and taken up again. An error of a stage above is raised here after the items before it;
-    after that, and after the end, iteration simply ends. Cancellation: no item is lost but for what is counted.
+    It may be left (`break`) and taken up again, also when a timeout struck: `async with asyncio.timeout(1): await
+    anext(items)` loses nothing. Ask `items` itself for more after that, not an iterator kept from before
+    (`aiter(items)`): in pure Python that is a generator, which a timeout ends.
+
+    An error of a stage above is raised here after the items before it; after that, and after the end, iteration simply
+    ends. Cancellation: no item is lost but for what is counted.
     """
 
     def __init__(self, channel: Channel[T_co], budget: Budget | None = None) -> None:
@@ -70,7 +74,7 @@ class Reader(Generic[T_co]):
         self._since = 0.0
         self._closed = False
         self._items = self._iterator()
-        self._batches = self._each_batch()
+        self._batches: Any = self._each_batch()
 
     def _iterator(self) -> AsyncGenerator[T_co, None]:
         if speedups is None:
@@ -108,7 +112,9 @@ class Reader(Generic[T_co]):
 
         The items of a list count against the channel's bound until the next list is asked for.
         """
-        return self._batches
+        if self._batches.ag_frame is None and not self._closed:
+            self._batches = self._each_batch()  # as in `__aiter__`
+        return cast("AsyncIterator[list[T_co]]", self._batches)
 
     async def _each_batch(self) -> AsyncGenerator[list[T_co], None]:
         channel = self.channel

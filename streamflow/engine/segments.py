@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any
 
 from streamflow.engine.awaiting import going_on
 from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
+from streamflow.engine.generators import Generators, Nest
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.engine.reader import Reader
 from streamflow.engine.stretches import Stretches, stretches
@@ -61,8 +61,7 @@ class Segment:
         self.started_at = 0.0
         self.ended_at = 0.0
         self.chain: Chain | None = None
-        self.generator: AsyncIterator[Any] | None = None
-        self._borrowed = False
+        self._generators: Generators | None = None
         self._source: Stretches | None = None
         if writer is not None and reader is not None and plan.fused:
             writer.input = reader.channel
@@ -93,7 +92,7 @@ class Segment:
             if self.plan.fused:
                 await self._run_chain()
             else:
-                await self._run_generator(self._open_generator())
+                await self._run_generators(self._open_generators())
         finally:
             if self.reader is not None:
                 await self.reader.rest()
@@ -131,27 +130,32 @@ class Segment:
 
     # --- async generators ----------------------------------------------------------------------------------------
 
-    def _open_generator(self) -> AsyncIterator[Any]:
+    @property
+    def generator(self) -> AsyncIterator[Any] | None:
+        """The async generator that is at work, if it has any."""
+        return self._generators.at_work() if self._generators is not None else None
+
+    def _open_generators(self) -> Generators:
         if self.plan.source is None:
             assert self.reader is not None
-            return aiter(self.plan.stages[0].function(self.reader))
+            stage = self.plan.stages[0]
+            if stage.nested:
+                return Nest(stage.nested, self.reader)
+            return Generators([aiter(stage.function(self.reader))])
         opened = self.plan.source.open()
         items = aiter(opened if isinstance(opened, AsyncIterable) else Source(lambda: opened))
-        self._borrowed = items is opened  # a channel or a connection that iterates itself is its user's to close
-        return items
+        # A channel or a connection that iterates itself is its user's to close.
+        return Generators([items], keep=items is opened and not isinstance(items, AsyncGenerator))
 
-    async def _run_generator(self, items: AsyncIterator[Any]) -> None:
+    async def _run_generators(self, generators: Generators) -> None:
         assert self.writer is not None
-        self.generator = items
-        try:
+        self._generators = generators
+        async with generators as items:
             try:
                 ended = await self.writer.pump(items)
             except asyncio.CancelledError as error:
-                ended = await struck(self.writer, items, error, lambda: self.asked)
+                ended = await struck(self.writer, items, error, lambda: self.asked, generators.throw)
             self.closing = not ended
-        finally:
-            if isinstance(items, AsyncGenerator) or not self._borrowed:
-                await _close(items)
 
     # --- fused chains --------------------------------------------------------------------------------------------
 
@@ -169,6 +173,9 @@ class Segment:
         except NeedsAwait as signal:
             await self._run_awaiting(signal, feed)
         finally:
+            self.chain.let_go()
+            if self._source is not None:
+                self._source.let_go()
             if inspect.isgenerator(opened):
                 opened.close()
 
@@ -191,11 +198,7 @@ class Segment:
     async def _run_awaiting(self, signal: NeedsAwait, feed: Feed) -> None:
         """Go on with async stages from the one whose callable turned out to return awaitables."""
         assert self.chain is not None
-        async with AsyncExitStack() as closing:
-            generators = going_on(self.chain, signal, feed.next_hand)
-            for generator in generators:
-                closing.push_async_callback(_close, generator)
-            await self._run_generator(generators[-1])
+        await self._run_generators(Generators(going_on(self.chain, signal, feed.next_hand)))
 
     # --- what is known of it -------------------------------------------------------------------------------------
 
@@ -255,12 +258,6 @@ class Segment:
         if self.writer is not None:
             waited_out = self.writer.channel.stats().waited_for_room + self.writer.waiting()
         return max(0.0, alive - waited_in - waited_out - self.budget.paused), waited_in, waited_out
-
-
-async def _close(items: AsyncIterator[Any]) -> None:
-    close = getattr(items, "aclose", None)
-    if close is not None:
-        await close()
 
 
 def _without_stops(error: BaseException) -> BaseException | None:

@@ -49,6 +49,10 @@ class _Stretches:
         await self._budget.pause()
         return self._cut()
 
+    def let_go(self) -> None:
+        """Hold the source no more; the count stays."""
+        self._items = iter(())
+
     def _ended(self) -> bool:
         return self._brink.dry
 
@@ -69,6 +73,9 @@ class _Gated(_Stretches):
 
     def take(self, _limit: int = 0) -> Iterator[Any] | None:
         return None if self._gate.ended or self._budget.look() else self._gate.let(self._budget.size)
+
+    def let_go(self) -> None:
+        self._gate.over(iter(()))
 
     def _ended(self) -> bool:
         return self._gate.ended

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Self
 
 from streamflow.engine.writer import Writer
@@ -25,13 +25,24 @@ _FEW = 4
 
 
 async def struck(
-    writer: Writer[Any], items: AsyncIterator[Any], error: asyncio.CancelledError, asked: Callable[[], bool]
+    writer: Writer[Any],
+    items: AsyncIterator[Any],
+    error: asyncio.CancelledError,
+    asked: Callable[[], bool],
+    throw: Callable[[asyncio.CancelledError], Awaitable[Any]],
 ) -> bool:
     """Throw `error` into the generator and go on with what comes of it; return as `Writer.pump`.
 
+    Args:
+        writer: where its items go.
+        items: the generator.
+        error: what struck.
+        asked: tells whether the stop was asked for.
+        throw: throws it in, as `athrow`.
+
     Raises `error` again where it cannot be thrown: the generator was at work itself, or the stop was asked for.
     """
-    victim = _Victim(writer, items)
+    victim = _Victim(writer, items, throw)
     while True:
         if asked() or not victim.stands_at_yield():
             raise error
@@ -45,9 +56,15 @@ async def struck(
 class _Victim:
     """A generator, what it has handed over and could not be put yet, and what became of it."""
 
-    def __init__(self, writer: Writer[Any], items: AsyncIterator[Any]) -> None:
+    def __init__(
+        self,
+        writer: Writer[Any],
+        items: AsyncIterator[Any],
+        throw: Callable[[asyncio.CancelledError], Awaitable[Any]],
+    ) -> None:
         self._writer = writer
         self._items = items
+        self._throw = throw
         self._ahead: deque[Any] = deque()
         self._live = isinstance(items, AsyncGenerator)
         self._failure: BaseException | None = None
@@ -56,11 +73,10 @@ class _Victim:
         return self._live and bool(self._writer.unput) and len(self._ahead) < _FEW
 
     async def throw(self, error: asyncio.CancelledError) -> None:
-        assert isinstance(self._items, AsyncGenerator)
         self._ahead.extendleft(self._writer.unput)
         self._writer.unput.clear()
         try:
-            self._ahead.append(await self._items.athrow(error))
+            self._ahead.append(await self._throw(error))
         except StopAsyncIteration:
             self._live = False
         except BaseException as failure:  # noqa: BLE001  # raised again when the items before it are put

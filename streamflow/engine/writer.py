@@ -128,6 +128,8 @@ class Writer(Generic[T]):
         try:
             while await pump:  # it holds an item: of a type that is not known, or for which no room is left
                 if type(pump.item) not in self._weightless and self._has_bytes(pump.item):
+                    channel._entered -= pump.left
+                    pump.left = 0
                     return None if await self._put_weighed(pump.give()) else False
                 if pump.left <= 0:
                     room = self._ready() or await self._more(pump.item)

@@ -10,6 +10,7 @@ rows, to say what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -51,6 +52,10 @@ class Columns:
     def _filled(self, row: Any) -> list[Any]:
         present = row.keys()
         return [row[name] if name in present else self.missing for name in self.names or ()]
+
+    def gaps(self, rows: list[Any]) -> Iterable[int]:
+        """Return how many delimiters stand between the fields of each row, for rows that fit."""
+        return (len(row) - 1 for row in rows) if self.names is None else repeat(len(self.names) - 1)
 
     def all_fields(self, rows: list[Any]) -> Iterable[Iterable[Any]]:
         """Return the fields of each row, lazily."""

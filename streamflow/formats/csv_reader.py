@@ -36,6 +36,9 @@ Row: TypeAlias = list[Any]
 
 VAIN_TRIES = 64
 
+DOUBT = 8
+"""How many blocks are looked at with doubt after one that ended inside quotes. Counting costs a tenth of reading."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -72,6 +75,8 @@ class RowReader:
         self._line = 1
         # A carriage return at the end of a chunk: the newline that belongs to it may come.
         self._return = ""
+        # For how many blocks the quotes are counted before the quick way is tried.
+        self._doubt = 0
         # What is known of a row that was tried and is open.
         self._open = False
         self._tried = 0
@@ -87,7 +92,9 @@ class RowReader:
         too_long = self._is_too_long()
         if too_long or self._worth_trying(text):
             held = "".join(self._held)
-            if end := 1 + max(held.rfind("\n"), held.rfind("\r")):
+            end = 1 + held.rfind("\n")
+            end = max(end, 1 + held.rfind("\r", end))  # looked for in the tail only: most texts have none
+            if end:
                 return self._read(held[:end], held[end:])
         if too_long:
             return Batch([], self._row_too_long("".join(self._held), self._line), int)
@@ -161,13 +168,16 @@ class RowReader:
         """Return the rows of a block that consists of whole rows; `None` if it does not, or if there is a fault."""
         if not self._dialect.strict or len(block) > self._max_field or 4 * len(block) > self._max_row:
             return None
-        if self._quote and block.count(self._quote) % 2:
-            return None  # probably it ends inside quotes
+        if self._doubt and self._quote:
+            self._doubt -= 1
+            if block.count(self._quote) % 2:
+                return None  # probably it ends inside quotes
         rows: list[Row] = []
         reader = csv.reader(split_lines(block), self._dialect)
         try:
             rows.extend(reader)
         except (csv.Error, ValueError):
+            self._doubt = DOUBT
             return None
         start = self._line
         self._line += reader.line_num

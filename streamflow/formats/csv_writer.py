@@ -2,11 +2,11 @@
 
 What lives here: `Formatter`. What must not: waiting; how a field is quoted (`csv.writer` does that).
 
-How it works. Rows are taken in stretches and written by `csv.writer.writerows` in one C call, through
-`operator.itemgetter` for dictionaries: that is what makes it faster than `csv.DictWriter`. If the call fails, the
-stretch is gone on with row by row, so the error can name the row. Each row is one string in a list; a block ends with
-the first row that brings it to its size. So a block holds whole rows, and where it ends follows from the rows alone,
-however they were grouped on the way.
+How it works. Rows are taken in stretches, through `operator.itemgetter` for dictionaries. Those that need no quotes are
+joined (`csv_plain`), the others are written by `csv.writer.writerows` in one C call: that is what makes it faster than
+`csv.DictWriter`. If a call fails, the stretch is gone on with row by row, so the error can name the row. Each row is
+one string in a list; a block ends with the first row that brings it to its size. So a block holds whole rows, and where
+it ends follows from the rows alone, however they were grouped on the way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Literal
 from streamflow.errors import FormatError, UsageError
 from streamflow.formats.csv_columns import Columns, is_mapping
 from streamflow.formats.csv_parser import Header, check_names
+from streamflow.formats.csv_plain import plain_lines
 from streamflow.formats.text import Encoder
 from streamflow.limits import check_capacity
 
@@ -61,12 +62,16 @@ class Formatter:
         self._block = block_bytes
         self._columns_for = partial(Columns, extra=extra, missing=missing, escape=escape_formulas)
         self._columns: Columns | None = None
-        # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters.
+        # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters. Joined
+        # lines have no end of their own; `_end` stands for it, and is empty when rows are not joined any more.
         self._lines: list[str] = []
         self._counted = 0
         self._size = 0
         self._number = 0
-        self._writer = csv.writer(_Appender(self._lines.append), dialect)
+        self._plain = plain_lines(dialect)
+        self._end: str = dialect.lineterminator if self._plain is not None else ""
+        self._written: list[str] = []
+        self._writer = csv.writer(_Appender(self._written.append), dialect)
 
     def feed(self, row: Any, /) -> Iterator[bytes]:
         """Take one row; return the block that is full now, if any."""
@@ -94,21 +99,55 @@ class Formatter:
 
     def _write(self, rows: list[Any]) -> Exception | None:
         """Write rows; return the error that came after the last good one."""
-        before = len(self._lines)
         try:
             columns = self._columns or self._begin(rows[0])
-            before = len(self._lines)
             if columns.fit(rows):
-                self._writer.writerows(columns.all_fields(rows))
+                self._write_at_once(rows, columns)
                 self._number += len(rows)
                 return None
         except FormatError as error:
             return error
         except Exception:  # noqa: BLE001, S110  # whatever it was happens again below, where the row is known
             pass
-        written = len(self._lines) - before
+        written = self._keep()
         self._number += written
         return self._write_singly(rows[written:])
+
+    def _write_at_once(self, rows: list[Any], columns: Columns) -> None:
+        if self._plain is not None:
+            try:
+                lines, special = self._plain.of(columns.all_fields(rows), columns.gaps(rows))
+            except TypeError:
+                self._stop_joining()  # some fields are numbers; they will be in the next stretch too
+            else:
+                self._lines += self._replaced(lines, special, rows, columns)
+                if 2 * len(special) > len(rows):
+                    self._stop_joining()  # it costs more than it saves
+                return
+        self._writer.writerows(columns.all_fields(rows))
+        self._keep()
+
+    def _replaced(self, lines: list[str], special: list[int], rows: list[Any], columns: Columns) -> list[str]:
+        """Return the lines with those of the special rows as `csv.writer` makes them."""
+        try:
+            self._writer.writerows(columns.all_fields([rows[at] for at in special]))
+            for at, line in zip(special, self._written, strict=True):
+                lines[at] = line.removesuffix(self._end)
+        finally:
+            self._written.clear()
+        return lines
+
+    def _stop_joining(self) -> None:
+        self._plain = None
+        self._lines = [line + self._end for line in self._lines]
+        self._end = ""
+
+    def _keep(self) -> int:
+        """Take over the lines that `csv.writer` has made; return how many they were."""
+        count = len(self._written)
+        self._lines += [line.removesuffix(self._end) for line in self._written] if self._end else self._written
+        self._written.clear()
+        return count
 
     def _begin(self, row: Any) -> Columns:
         """Learn from the first row what rows are; write the header."""
@@ -127,6 +166,7 @@ class Formatter:
         if self._header and self._names is not None:
             escape = self._columns_for(self._names, mappings=False).fields
             self._writer.writerow(escape(self._names))
+            self._keep()
 
     def _write_singly(self, rows: list[Any]) -> Exception | None:
         assert self._columns is not None
@@ -135,6 +175,7 @@ class Formatter:
             try:
                 if problem is None:
                     self._writer.writerow(self._columns.fields(row))
+                    self._keep()
             except csv.Error as error:
                 problem = str(error)
             except Exception as error:  # noqa: BLE001  # raised by a field's own __str__: the user's, so it stays bare
@@ -148,11 +189,13 @@ class Formatter:
 
     def _full_blocks(self) -> Iterator[bytes]:
         while True:
-            new = map(len, itertools.islice(self._lines, self._counted, None))
-            ends = list(itertools.accumulate(new, initial=self._size))
-            if ends[-1] < self._block:
-                self._counted, self._size = len(self._lines), ends[-1]
+            new = self._lines[self._counted :]
+            size = self._size + sum(map(len, new)) + len(new) * len(self._end)
+            if size < self._block:
+                self._counted, self._size = len(self._lines), size
                 return
+            end = len(self._end)
+            ends = list(itertools.accumulate((len(line) + end for line in new), initial=self._size))
             yield self._encoded(self._counted + bisect_left(ends, self._block))
             self._counted = self._size = 0
 
@@ -168,12 +211,13 @@ class Formatter:
         lines = self._lines[:count]
         del self._lines[:count]
         try:
-            return b"".join(self._encoder.feed("".join(lines)))
+            text = self._end.join(lines) + self._end if lines else ""
+            return b"".join(self._encoder.feed(text))
         except FormatError as error:
             raise self._unwritable(lines, error) from None
 
     def _unwritable(self, lines: list[str], error: FormatError) -> FormatError:
-        bad = next(at for at, line in enumerate(lines) if not self._encodable(line))
+        bad = next(at for at, line in enumerate(lines) if not self._encodable(line + self._end))
         number = self._number - len(self._lines) - len(lines) + bad + 1
         return FormatError(f"row {number}: {error}" if number > 0 else f"the header: {error}")
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import zlib
+from functools import cache
 from typing import Any
 
-__all__ = ["for_compression", "for_decompression", "isal"]
-
-isal: Any = importlib.import_module("isal.isal_zlib") if importlib.util.find_spec("isal") else None
-"""The faster library, or `None` where it is not installed."""
+__all__ = ["fast", "for_compression", "for_decompression"]
 
 FAST_LEVELS = range(1, 4)
 
 
+@cache
+def fast() -> Any:
+    """Return the faster library, or `None` where it is not installed; imported at the first use."""
+    return importlib.import_module("isal.isal_zlib") if importlib.util.find_spec("isal") else None
+
+
 def for_compression(level: int) -> Any:
     """Return the library for a level: isal knows only the low ones."""
-    return isal if isal is not None and level in FAST_LEVELS else zlib
+    return (fast() or zlib) if level in FAST_LEVELS else zlib
 
 
 def for_decompression() -> Any:
     """Return the library for reading."""
-    return zlib if isal is None else isal
+    return fast() or zlib

@@ -5,6 +5,11 @@ What lives here: the compressor for one thread and the one for several. What mus
 How it works. The input is cut into blocks of a fixed size, because some libraries' output depends on how their input
 was chunked; so the bytes that come out follow from the bytes that went in alone. The header has no time in it unless
 asked. The trailer, which makes a file whole, is written by `finish`, and `finish` is only called at a clean end.
+
+Why blocks are large, and the library makes the checksum itself: it lets go of the interpreter while it works. When the
+loop's thread is busy, a thread that comes back has to wait 5 ms and more (see `sys.getswitchinterval`), so a thread
+that made a call for each 128 KiB, and one more for the checksum, waited most of the time. Two threads with large blocks
+wait by turns.
 """
 
 from __future__ import annotations
@@ -15,14 +20,15 @@ from functools import partial
 
 from streamflow.errors import UsageError
 from streamflow.formats.deflate import for_compression
-from streamflow.formats.gzip_header import TRAILER, plain_header
+from streamflow.formats.gzip_header import FIXED, TRAILER, plain_header
 from streamflow.formats.pieces import BytesLike, bytes_of, cut
 
 __all__ = ["BLOCK", "Compressor", "ParallelCompressor", "check_options"]
 
-BLOCK = 128 * 1024
+BLOCK = 1024 * 1024
 """Bytes of input given to the library at once."""
 
+WRAPPED = 16 + zlib.MAX_WBITS
 RAW = -zlib.MAX_WBITS
 WINDOW = 32 * 1024
 EMPTY_LAST_BLOCK = b"\x03\x00"
@@ -37,32 +43,32 @@ class Compressor:
     def __init__(self, level: int = 6, *, mtime: int = 0) -> None:
         """Check the arguments and make it for one run."""
         check_options(level, mtime)
-        library = for_compression(level)
-        self._deflate = library.compressobj(level, zlib.DEFLATED, RAW)
-        self._crc32 = library.crc32
-        self._crc = 0
-        self._length = 0
-        self._blocks = Blocks()
+        self._deflate = for_compression(level).compressobj(level, zlib.DEFLATED, WRAPPED)
+        self._blocks = Blocks(BLOCK)
         self._head = plain_header(level, mtime)
+        self._begun = b""
 
     def feed(self, data: BytesLike, /) -> Iterator[bytes]:
         """Take bytes; yield, lazily, what is compressed by now."""
         for block in self._blocks.feed(data):
-            out = self._deflated(block)
+            out = self._headed(self._deflate.compress(block))
             if out:
-                yield self._head + out
-                self._head = b""
+                yield out
 
     def finish(self) -> Iterator[bytes]:
         """Yield the rest and the trailer. Without any data this is a valid member of zero bytes."""
-        last = self._deflated(self._blocks.rest()) + self._deflate.flush()
-        yield self._head + last + TRAILER.pack(self._crc, self._length & 0xFFFFFFFF)
+        last = self._deflate.compress(self._blocks.rest())
+        yield self._headed(last + self._deflate.flush())
 
-    def _deflated(self, block: bytes) -> bytes:
-        self._crc = self._crc32(block, self._crc)
-        self._length += len(block)
-        deflated: bytes = self._deflate.compress(block)
-        return deflated
+    def _headed(self, out: bytes) -> bytes:
+        """Put our header in the place of the library's, which differs from one library to the next."""
+        if not self._head:
+            return out
+        self._begun += out
+        if len(self._begun) <= FIXED:
+            return b""
+        out, self._head = self._head + self._begun[FIXED:], b""
+        return out
 
 
 class ParallelCompressor:
@@ -79,7 +85,7 @@ class ParallelCompressor:
         self._crc32 = for_compression(level).crc32
         self._crc = 0
         self._length = 0
-        self._blocks = Blocks()
+        self._blocks = Blocks(BLOCK)
         self._window = b""
         self._head = plain_header(level, mtime)
 
@@ -113,22 +119,23 @@ def deflated(level: int, head: bytes, window: bytes, block: bytes) -> bytes:
 
 
 class Blocks:
-    """Chunks of any size to blocks of exactly `BLOCK` bytes."""
+    """Chunks of any size to blocks of exactly `size` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         """Make it for one run."""
+        self._full = size
         self._held: list[bytes] = []
         self._size = 0
 
     def feed(self, data: BytesLike) -> Iterator[bytes]:
         """Take bytes; yield the blocks that are full now."""
-        for piece in cut(bytes_of(data, "gzip.compress"), BLOCK):
+        for piece in cut(bytes_of(data, "gzip.compress"), self._full):
             self._held.append(piece)
             self._size += len(piece)
-            if self._size >= BLOCK:
+            if self._size >= self._full:
                 held = b"".join(self._held)
-                self._held, self._size = [held[BLOCK:]], len(held) - BLOCK
-                yield held[:BLOCK]
+                self._held, self._size = [held[self._full :]], len(held) - self._full
+                yield held[: self._full]
 
     def rest(self) -> bytes:
         """Return what fills no block."""

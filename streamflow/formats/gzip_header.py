@@ -14,13 +14,14 @@ import zlib
 
 from streamflow.errors import FormatError
 
-__all__ = ["MAGIC", "TRAILER", "header_length", "plain_header"]
+__all__ = ["FIXED", "MAGIC", "TRAILER", "header_length", "plain_header"]
 
 MAGIC = b"\x1f\x8b"
 TRAILER = struct.Struct("<LL")
 """CRC-32 and length (modulo 2**32) of the data."""
 
 FIXED = 10
+"""Bytes of a header without names and comments."""
 HEADER_CRC, EXTRA, NAME, COMMENT = 2, 4, 8, 16
 KNOWN = 0x1F
 LONGEST = 256 * 1024

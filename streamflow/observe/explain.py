@@ -97,6 +97,8 @@ def _remarks(segment: SegmentPlan) -> str:
     remarks = ["fused"] * (segment.fused and len(segment.parts) > 1)
     for part in segment.parts:
         step = part.step
+        if isinstance(step, Stage) and step.nested:
+            remarks.append("nested, no channel between")
         if step.threads:
             remarks.append(_count(step.threads, "thread"))
         if isinstance(step, Stage) and step.concurrency > 1:

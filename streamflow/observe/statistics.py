@@ -6,6 +6,7 @@ What lives here: frozen snapshots (`StageStats`, `RunStats`) and the one functio
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -103,24 +104,23 @@ def _rows(task: int, segment: Segment) -> list[StageStats]:
             task,
             segment,
             part,
-            _in_and_out(segment, part, counts),
+            in_and_out,
             dropped=next(dropped) if isinstance(part.step, Stage) else 0,
             failed=guilty is part,
         )
-        for part in segment.plan.parts
+        for part, in_and_out in zip(segment.plan.parts, _in_and_out(segment.plan.parts, counts), strict=True)
     ]
 
 
-def _in_and_out(segment: Segment, part: Part, counts: list[int]) -> tuple[int, int]:
-    """The items that went into and came out of one part, from the counts at the edges of its segment."""
-    if isinstance(part.step, Source):
-        return counts[0], counts[0]
-    if isinstance(part.step, Sink):
-        return counts[0], 0
-    at = [other for other in segment.plan.parts if isinstance(other.step, Stage)].index(
-        part
-    )  # one stage may stand twice
-    return counts[at], counts[at + 1]
+def _in_and_out(parts: Sequence[Part], counts: list[int]) -> Iterator[tuple[int, int]]:
+    """The items that went into and came out of each part, from the counts at the edges of the segment."""
+    at = 0
+    for part in parts:
+        if isinstance(part.step, Stage):
+            yield counts[at], counts[at + 1]
+            at += 1
+        else:
+            yield counts[0], counts[0] if isinstance(part.step, Source) else 0
 
 
 def _row(task: int, segment: Segment, part: Part, counts: tuple[int, int], *, dropped: int, failed: bool) -> StageStats:

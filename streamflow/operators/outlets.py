@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import anyio.abc
+import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.shielding import finish
@@ -23,13 +23,14 @@ from streamflow.stages import Sink
 
 __all__ = ["into"]
 
-Target: TypeAlias = (
+# A text, so that anyio imports these classes when somebody asks for them.
+Target: TypeAlias = """(
     Channel[Any]
     | asyncio.Queue[Any]
     | asyncio.StreamWriter
     | anyio.abc.ObjectSendStream[Any]
     | anyio.abc.ByteSendStream
-)
+)"""
 
 
 @dataclass(frozen=True, slots=True)

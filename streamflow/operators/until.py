@@ -33,7 +33,7 @@ from streamflow.types import SourceLike
 
 __all__ = ["Sign", "skip_until", "take_until"]
 
-Sign: TypeAlias = SourceLike[object] | asyncio.Event | anyio.Event
+Sign: TypeAlias = "SourceLike[object] | asyncio.Event | anyio.Event"
 """What gives a sign: any source, by its first item, or an event, by being set."""
 
 

@@ -7,8 +7,7 @@ reader holds at most two blocks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from streamflow.engine.shielding import until_done
 
@@ -21,37 +20,38 @@ class ReadAhead:
     Example: `while block := await ahead.next(): ...`, and `await ahead.close()` in the `finally`.
 
     Args:
-        fetch: a coroutine function that returns the next block, and `b""` at the end.
+        fetch: begins to fetch the next block, `b""` at the end: a call in a thread's queue, or a task.
         cancels: whether a fetch under way is cancelled by `close()`; otherwise it is waited for (a thread cannot be
             stopped).
     """
 
-    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, bytes]], *, cancels: bool) -> None:
+    def __init__(self, fetch: Callable[[], asyncio.Future[bytes]], *, cancels: bool) -> None:
         """Make it; nothing is fetched before the first `next()`."""
         self._fetch = fetch
         self._cancels = cancels
-        self._task: asyncio.Task[bytes] | None = None
+        self._begun: asyncio.Future[bytes] | None = None
 
     async def next(self) -> bytes:
         """Return the next block. Cancellation: nothing is lost; the fetch goes on, for the next call or for `close`."""
-        task = self._task = self._task or self._start()
-        await asyncio.wait((task,))
-        self._task = None
-        block = task.result()
+        fetched = self._begun = self._begun or self._fetch()
+        if not fetched.done():
+            await asyncio.wait((fetched,))
+        self._begun = None
+        try:
+            block = fetched.result()
+        finally:
+            del fetched  # a failure's traceback holds this frame: no cycle
         if block:
-            self._task = self._start()
+            self._begun = self._fetch()
         return block
 
     async def close(self) -> None:
         """End the fetch under way and forget what it brings. Call it inside `finish`, where nothing interrupts it."""
-        task, self._task = self._task, None
-        if task is None:
+        fetched, self._begun = self._begun, None
+        if fetched is None:
             return
         if self._cancels:
-            task.cancel()
-        await until_done(task)
-        if not task.cancelled():
-            task.exception()  # nobody will read on, so a failure of the read-ahead no longer matters
-
-    def _start(self) -> asyncio.Task[bytes]:
-        return asyncio.create_task(self._fetch(), name="streamflow:read-ahead")
+            fetched.cancel()
+        await until_done(fetched)
+        if not fetched.cancelled():
+            fetched.exception()  # nobody will read on, so a failure of the read-ahead no longer matters

@@ -56,13 +56,21 @@ class Gather:
                 view = view[:wanted]
             pieces.append(view)
             wanted -= len(view)
-        return b"".join(pieces)
+        return _joined(pieces)
 
     def _copied(self, item: object) -> bytes:
         try:
             return bytes(memoryview(item))  # type: ignore[arg-type]  # whether it is a buffer is what is asked here
         except TypeError:
             raise UsageError(f"{self._owner} takes bytes, not {type(item).__name__}. {_advice(item)}") from None
+
+
+def _joined(pieces: list[memoryview]) -> bytes:
+    """Return the pieces end to end; a single one that is a whole item is that item itself, which saves a copy."""
+    whole = pieces[0].obj if len(pieces) == 1 else None
+    if isinstance(whole, bytes) and len(whole) == len(pieces[0]):
+        return whole
+    return b"".join(pieces)
 
 
 def _advice(item: object) -> str:

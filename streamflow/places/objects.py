@@ -17,7 +17,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, cast
 
-from anyio.lowlevel import checkpoint_if_cancelled
+import anyio
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
@@ -77,7 +77,7 @@ def read(
 
     async def blocks() -> AsyncIterator[bytes]:
         ranges = Ranges(opened, location, size, offset, length)
-        ahead = ReadAhead(ranges.fetch, cancels=True)
+        ahead = ReadAhead(lambda: asyncio.create_task(ranges.fetch(), name="streamflow:read-ahead"), cancels=True)
         try:
             while data := await ahead.next():
                 for start in range(0, len(data), size):
@@ -162,9 +162,9 @@ async def _upload(uploading: Uploading, items: AsyncIterable[bytes], gather: Gat
         gather.add(item)
         while len(gather) >= uploading.wanted:
             await uploading.send(gather.take(uploading.wanted))
-            await checkpoint_if_cancelled()
+            await anyio.lowlevel.checkpoint_if_cancelled()
     await uploading.drain(gather.take())
-    await checkpoint_if_cancelled()
+    await anyio.lowlevel.checkpoint_if_cancelled()
     return await finish(uploading.complete())
 
 

@@ -2,24 +2,27 @@
 
 What lives here: `PartFile` and the steps of its commit, in their order. What must not: items, tasks, cancellation.
 
-How it works. The bytes go to `.<name>.<random>.part` in the same directory, a name that cannot be mistaken for the
+How it works. A thread of its own opens the file, writes to it and closes it, in the order of its queue. So a block can
+be submitted while the one before it is still being written, and the descriptor is never closed under a write. A block
+is one call, in however many pieces the system takes it: two calls might mix their pieces.
+
+The bytes go to `.<name>.<random>.part` in the same directory, a name that cannot be mistaken for the
 result. The commit syncs the bytes, renames, and syncs the directory, so that after a power cut there is the old file or
 the new one. Whatever happens before the rename leaves nothing; after it, the whole.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from typing import TYPE_CHECKING
 
-import aiofiles
-
 from streamflow.engine.threads import Worker
 from streamflow.errors import UsageError
+from streamflow.places.handles import opened
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO  # a name of its stubs only
@@ -31,10 +34,10 @@ _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EI
 
 
 class PartFile:
-    """A file being written beside its name. All calls must run inside `finish`, one at a time.
+    """A file being written beside its name. What is awaited must run inside `finish`, one call at a time.
 
-    Example: `await finish(part.open())`, `finish(part.write(block))` ..., then `finish(part.commit(b""))`; on any
-    failure `finish(part.discard())`.
+    Example: `await finish(part.open())`, `part.submit(block)` ..., and when all are written `finish(part.commit())`; on
+    any failure `finish(part.discard())`.
 
     Args:
         path: the result's name.
@@ -58,22 +61,26 @@ class PartFile:
         """Make the part file; the result's own name is not touched."""
         self._target, self._mode = await self._worker.call(_target, self.path, self._overwrite)
         part = _part_name(self._target)
-        self._handle = await aiofiles.open(part, "xb", buffering=0, executor=self._worker.executor)
+        self._handle = await opened(part, "xb", self._worker)
         self._part = part
 
-    async def write(self, data: bytes) -> None:
-        """Write all of it. The system may take only a part of a block without an error; then the rest follows."""
+    def submit(self, data: bytes) -> asyncio.Future[None]:
+        """Put a block into the thread's queue; the future is done when all of it is written."""
         if self._handle is None:
-            raise RuntimeError("write before open")
+            raise RuntimeError("submit before open")
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._worker.executor, self._write, self._handle.fileno(), data)
+
+    def _write(self, descriptor: int, data: bytes) -> None:
+        # The system may take only a part of a block without an error; then the rest follows.
         rest = memoryview(data)
         while rest:
-            taken = await self._handle.write(rest)
+            taken = os.write(descriptor, rest)
             self.size += taken
             rest = rest[taken:]
 
-    async def commit(self, rest: bytes) -> None:
-        """Write the rest and give the file its name. A sync that failed is never tried again: its pages may be gone."""
-        await self.write(rest)
+    async def commit(self) -> None:
+        """Give the file its name. A sync that failed is never tried again: its pages may be gone."""
         if self._handle is None:
             raise RuntimeError("commit before open")
         if self._mode is not None:
@@ -131,7 +138,7 @@ def _part_name(target: str) -> str:
     """Return a hidden name beside the target that nobody else uses; a long one is cut to stay under 255 bytes."""
     directory, name = os.path.split(target)
     short = os.fsdecode(os.fsencode(name)[:200])
-    return os.path.join(directory, f".{short}.{secrets.token_hex(6)}.part")
+    return os.path.join(directory, f".{short}.{os.urandom(6).hex()}.part")
 
 
 def _remove(path: str) -> None:

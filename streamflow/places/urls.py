@@ -6,12 +6,18 @@ What lives here: taking a URL apart, and blotting secrets out of a text. What mu
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from streamflow.errors import UsageError
+
+if sys.platform == "win32":
+    from urllib.request import url2pathname
+else:
+    # That is all it does elsewhere, and its module takes an HTTP client and a mail parser along.
+    url2pathname = unquote
 
 __all__ = ["Location", "parse", "redact"]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import platform
 import sys
 
+from streamflow.channel.storage import speedups, why_pure
 from streamflow.cli import machine
 
 
@@ -38,7 +39,7 @@ def test_about_names_what_a_bug_report_needs():
 
     assert about["python"].startswith(platform.python_version())
     assert about["platform"] == platform.platform()
-    assert about["channels"] in ("pure Python", "compiled extension")
+    assert about["hot path"] == (f"pure Python: {why_pure}" if speedups is None else "C extension")
     assert {"streamflow", "event loop", "extra objects", "extra fast", "extra cli", "extra web"} <= set(about)
 
 
@@ -47,3 +48,9 @@ def test_what_is_not_there_is_said(monkeypatch):
 
     assert dict(machine.about())["extra cli"] == "not installed (rich)"
     assert sys.executable in dict(machine.about())["python"]
+
+
+def test_a_hot_path_in_python_says_why(monkeypatch):
+    monkeypatch.setattr(machine, "why_pure", "there was no compiler")
+
+    assert dict(machine.about())["hot path"] == "pure Python: there was no compiler"

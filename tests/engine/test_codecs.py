@@ -226,6 +226,42 @@ def test_an_error_shows_the_stage_in_the_traceback_and_one_from_above_does_not(s
     assert "csv.something" not in "".join(traceback.format_tb(above.value.__traceback__))
 
 
+class InBatches(Failing):
+    """Gives each byte twice, in one batch; by `feed` it could not be told from one that does not batch."""
+
+    def batches(self, data: bytes, /) -> Iterator[Iterable[bytes]]:
+        yield [data, data]
+        yield iter([b"more"])
+        if self.at == "feed":
+            raise KeyError("mine")
+
+
+def test_batches_are_given_item_by_item_and_an_error_comes_behind_them_with_the_name_of_the_stage() -> None:
+    """P3: and by that frame the engine tells which of several fused stages failed."""
+    whole: Stage[bytes, bytes] = codec_stage(lambda: InBatches("never"), name="csv.batches")
+    stage: Stage[bytes, bytes] = codec_stage(lambda: InBatches("feed"), name="csv.batches")
+    assert whole.transform is not None
+    assert stage.transform is not None
+    given: list[bytes] = []
+
+    assert list(whole.transform().apply(iter([b"x", b"y"]))) == [b"x", b"x", b"more", b"y", b"y", b"more"]
+    with pytest.raises(KeyError, match="mine") as error:
+        given.extend(stage.transform().apply(iter([b"x", b"y"])))
+
+    assert given == [b"x", b"x", b"more"]
+    assert "csv.batches" in "".join(traceback.format_tb(error.value.__traceback__))
+
+
+def test_a_codec_in_batches_takes_no_input_before_its_batches_are_used_up() -> None:
+    stage: Stage[bytes, bytes] = codec_stage(lambda: InBatches("never"), name="csv.batches")
+    assert stage.transform is not None
+    taken: list[bytes] = []
+    out = stage.transform().apply(taken.append(item) or item for item in (b"x", b"y"))  # type: ignore[func-returns-value]  # append gives None
+
+    assert [next(out) for _ in range(3)] == [b"x", b"x", b"more"]
+    assert taken == [b"x"]
+
+
 # --- bounds, order, cancellation -------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ async def test_it_is_thrown_in_where_the_generator_stands():
     writer.channel.get_nowait()
 
     with pytest.raises(asyncio.CancelledError):
-        await struck(writer, generator, asyncio.CancelledError(), lambda: False)
+        await struck(writer, generator, asyncio.CancelledError(), lambda: False, generator.athrow)
 
     assert log == [1]
     assert writer.channel.get_nowait() == 1  # what waited for room was put first
@@ -59,7 +59,7 @@ async def test_a_stop_that_was_asked_for_is_not_thrown_in():
     error = asyncio.CancelledError()
 
     with pytest.raises(asyncio.CancelledError) as caught:
-        await struck(writer, generator, error, lambda: True)
+        await struck(writer, generator, error, lambda: True, generator.athrow)
 
     assert caught.value is error
     assert log == []
@@ -80,7 +80,7 @@ async def test_an_iterator_that_nothing_can_be_thrown_into_just_ends():
 
     writer = await parked(Numbers())
     with pytest.raises(asyncio.CancelledError):
-        await struck(writer, Numbers(), asyncio.CancelledError(), lambda: False)
+        await struck(writer, Numbers(), asyncio.CancelledError(), lambda: False, None)
 
 
 async def test_a_generator_that_stays_in_a_cancelled_scope_does_not_go_on_for_ever():

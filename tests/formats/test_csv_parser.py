@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageError
+from streamflow.formats import csv_parser
 from streamflow.formats.csv_dialect import resolve_dialect
 from streamflow.formats.csv_parser import Parser
 
@@ -282,3 +283,30 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any], words: s
 def test_max_field_is_kept() -> None:
     with pytest.raises(LimitExceeded, match="line 2: a field is longer than max_field=3"):
         parse(b"a\n1234\n", max_field=3)
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [1, 5, 200])
+@pytest.mark.parametrize("rows", ["lists", "dicts"])
+def test_a_large_chunk_becomes_batches_of_some_hundred_rows(fields: int, rows: Any) -> None:
+    """P1: few enough that the cycle collector never looks at them, however long the rows are."""
+    line = ",".join(f"{n:05}" for n in range(fields)).encode() + b"\n"
+    parser = Parser(STRICT, header=[f"c{n}" for n in range(fields)], rows=rows)
+
+    sizes = [len(list(batch)) for batch in parser.batches(line * (1_000_000 // len(line)))]
+
+    settled = sizes[8:-1]
+    assert sum(sizes) == 1_000_000 // len(line)
+    assert settled
+    assert max(settled) <= csv_parser.ROWS + 64
+    if fields < 100:
+        assert min(settled) >= csv_parser.ROWS // 2
+
+
+def test_rows_longer_than_a_piece_are_read_whole() -> None:
+    """L1."""
+    data = "".join(f'{n},"{"x" * n * 997}"\n' for n in range(130))
+
+    assert parse(data.encode(), header=False, rows="lists") == list(csv.reader(io.StringIO(data)))

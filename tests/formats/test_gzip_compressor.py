@@ -58,12 +58,20 @@ def test_equal_data_gives_equal_files_unless_a_time_is_asked_for() -> None:
 def test_the_trailer_is_written_by_finish_alone() -> None:
     """H61: without the clean end the file stays visibly cut."""
     compressor = Compressor()
-    cut = b"".join(compressor.feed(ROWS))
+    cut = b"".join(compressor.feed(ROWS * 3))
 
     with pytest.raises(EOFError):
         stdlib.decompress(cut)
     with pytest.raises(TruncatedError):
         run(Decompressor(), cut)
+
+
+def test_the_header_is_ours_with_every_library_and_level() -> None:
+    """The libraries write their own system and strength; a file must not tell which one it was."""
+    for level, strength in ((0, 0), (1, 4), (3, 0), (6, 0), (9, 2)):
+        for data in (b"", b"x", random.Random(1).randbytes(BLOCK + 1)):
+            compressed = run(Compressor(level, mtime=7), data)
+            assert compressed[:10] == bytes([0x1F, 0x8B, 8, 0, 7, 0, 0, 0, strength, 255])
 
 
 def test_text_is_refused_with_advice() -> None:
@@ -81,10 +89,11 @@ def called(compressor: ParallelCompressor, *chunks: bytes, calls: Callable[[list
 
 
 @pytest.mark.parametrize("level", range(10))
-@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 5 * BLOCK + 7])
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
 def test_blocks_of_a_parallel_compressor_are_one_member(level: int, size: int) -> None:
     """L1, C7."""
-    data = (ROWS * 2)[:size]
+    data = (ROWS * 4)[:size]
+    assert len(data) == size
     compressed = called(ParallelCompressor(level, mtime=7), data)
 
     assert stdlib.decompress(compressed) == data
@@ -98,15 +107,15 @@ def test_blocks_may_be_compressed_in_any_order_and_thread() -> None:
             futures = [threads.submit(call) for call in reversed(calls)]
         return [future.result() for future in reversed(futures)]
 
-    assert called(ParallelCompressor(6), ROWS * 2) == called(ParallelCompressor(6), ROWS * 2, calls=backwards)
+    assert called(ParallelCompressor(6), ROWS * 3) == called(ParallelCompressor(6), ROWS * 3, calls=backwards)
 
 
 @pytest.mark.parametrize("level", [0, 1, 3, 6])
 def test_the_bytes_of_a_parallel_compressor_do_not_depend_on_the_chunks(level: int) -> None:
     """L1."""
-    whole = called(ParallelCompressor(level), ROWS)
+    whole = called(ParallelCompressor(level), ROWS * 3)
 
-    assert whole == called(ParallelCompressor(level), *chunks_of(ROWS, [1, 70_000, 70_001, 200_000, 400_000]))
+    assert whole == called(ParallelCompressor(level), *chunks_of(ROWS * 3, [1, 70_000, 70_001, 900_000, 1_200_000]))
 
 
 def test_blocks_use_what_came_before_them() -> None:
@@ -118,7 +127,7 @@ def test_blocks_use_what_came_before_them() -> None:
 
 def test_a_parallel_compressor_that_is_not_finished_is_visibly_cut() -> None:
     """H61."""
-    cut = b"".join(call() for call in ParallelCompressor().feed(ROWS))
+    cut = b"".join(call() for call in ParallelCompressor().feed(ROWS * 3))
 
     with pytest.raises(TruncatedError):
         run(Decompressor(), cut)

@@ -107,7 +107,8 @@ async def test_idle_keys_are_forgotten() -> None:
         crew = RuledCrew(numbered, reader, 3, ordered=True, key=key_of)
         crew.start()
         while await crew.results_are_ready():
-            crew.next_result()
+            for _ in crew.ready():
+                pass
             assert len(crew._lines) <= 6
         assert crew._lines == {}
         await crew.dismiss()

@@ -9,7 +9,9 @@ import stat
 import subprocess
 import threading
 from contextlib import aclosing
+from io import FileIO
 
+import aiofiles.threadpool
 import anyio
 import pytest
 
@@ -104,15 +106,14 @@ async def test_reading_stops_early_and_leaves_nothing(tmp_path):
 
 async def test_the_next_block_is_read_while_the_one_before_it_is_used(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(bytes(30))
-    fetched = []
-    real = files._Reader.fetch
+    fetched, real = [], os.read
 
-    async def fetch(self):
-        data = await real(self)
+    def watched(descriptor, size):
+        data = real(descriptor, size)
         fetched.append(len(data))
         return data
 
-    monkeypatch.setattr(files._Reader, "fetch", fetch)
+    monkeypatch.setattr(files.os, "read", watched)
     async with aclosing(files.read(tmp_path / "a", block=10).open()) as blocks:
         await anext(blocks)
         await until(lambda: len(fetched) == 2)
@@ -124,16 +125,14 @@ async def test_the_next_block_is_read_while_the_one_before_it_is_used(tmp_path, 
 async def test_a_failure_of_the_read_ahead_comes_after_the_block_before_it(tmp_path, monkeypatch):
     """P3."""
     (tmp_path / "a").write_bytes(bytes(20))
-    real, calls = files._Reader.fetch, []
+    got, real = [], os.read
 
-    async def fetch(self):
-        calls.append(1)
-        if len(calls) == 2:
+    def damaged(descriptor, size):
+        if os.lseek(descriptor, 0, os.SEEK_CUR):
             raise OSError("bad sector")
-        return await real(self)
+        return real(descriptor, size)
 
-    monkeypatch.setattr(files._Reader, "fetch", fetch)
-    got = []
+    monkeypatch.setattr(files.os, "read", damaged)
 
     async def read():
         async with aclosing(files.read(tmp_path / "a", block=10).open()) as blocks:
@@ -188,13 +187,13 @@ async def test_no_items_make_an_empty_file(out, feed):
 
 async def test_small_items_are_gathered_and_large_ones_arrive_whole(out, feed, monkeypatch):
     hops = []
-    real = partfile.PartFile.write
+    real = partfile.PartFile.submit
 
-    async def write(self, data):
+    def submit(self, data):
         hops.append(len(data))
-        await real(self, data)
+        return real(self, data)
 
-    monkeypatch.setattr(partfile.PartFile, "write", write)
+    monkeypatch.setattr(partfile.PartFile, "submit", submit)
     data = os.urandom(3 * MIB + 5)
     pieces = [data[at : at + 64 * 1024] for at in range(0, len(data), 64 * 1024)]
     await files.write(out, sync=False)(feed(*pieces))
@@ -205,26 +204,13 @@ async def test_small_items_are_gathered_and_large_ones_arrive_whole(out, feed, m
 
 async def test_a_short_write_is_continued(out, feed, monkeypatch):
     """H92: the system takes a part of a block and reports no error."""
-    real = partfile.aiofiles.open
+    real = os.write
+    monkeypatch.setattr(partfile.os, "write", lambda descriptor, data: real(descriptor, data[:100_000]))
+    data = os.urandom(2 * MIB + 100)
+    written = await files.write(out)(feed(data[:MIB], data[MIB:]))
 
-    async def opens(*args, **kwargs):
-        handle = await real(*args, **kwargs)
-        whole = handle.write
-
-        class Short:
-            def __getattr__(self, name):
-                return getattr(handle, name)
-
-            async def write(self, data):
-                return await whole(bytes(data[:7]))
-
-        return Short()
-
-    monkeypatch.setattr(partfile.aiofiles, "open", opens)
-    written = await files.write(out)(feed(bytes(range(100))))
-
-    assert out.read_bytes() == bytes(range(100))
-    assert written.bytes == 100
+    assert out.read_bytes() == data
+    assert written.bytes == len(data)
 
 
 async def test_the_file_appears_only_at_the_end_beside_its_part(out):
@@ -332,32 +318,104 @@ async def test_a_cancellation_during_the_commit_waits_for_it_and_says_that_it_is
     assert "complete" in "".join(notes)
 
 
-async def test_a_cancelled_write_ends_in_the_thread_before_its_descriptor_is_closed(out, feed, monkeypatch):
+class Slow:
+    """A file whose first write waits for `go`; what is done to it in its thread is told to `order`."""
+
+    def __init__(self):
+        self.begun, self.go, self.order = threading.Event(), threading.Event(), []
+
+    def write(self, descriptor, data):
+        self.order.append("write")
+        self.begun.set()
+        assert self.go.wait(10)
+        self.order.append("written")
+        return WRITE(descriptor, data)
+
+    def open(self, path, mode, **_):
+        """Open without a buffer, as `files.write` asks for; the handle tells when it is closed."""
+        told = self.order
+
+        class Told(FileIO):
+            def close(self):
+                told.append("close")
+                super().close()
+
+        return Told(path, mode)
+
+
+WRITE = os.write
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """The one file that `files.write` opens."""
+    file = Slow()
+    monkeypatch.setattr(partfile.os, "write", file.write)
+    monkeypatch.setattr(aiofiles.threadpool, "sync_open", file.open)  # where its documentation says to
+    return file
+
+
+async def test_a_cancelled_write_ends_in_the_thread_before_its_descriptor_is_closed(out, feed, slow):
     """H40: otherwise its bytes would land in whatever file gets the number next."""
-    entered, opened, order = threading.Event(), threading.Event(), []
-    real = partfile.PartFile.write
-
-    async def write(self, data):
-        def slow():
-            entered.set()
-            assert opened.wait(10)
-            order.append("written")
-
-        await self._worker.call(slow)
-        await real(self, data)
-
-    real_remove = partfile._remove
-    monkeypatch.setattr(partfile.PartFile, "write", write)
-    monkeypatch.setattr(partfile, "_remove", lambda path: (order.append("removed"), real_remove(path)))
-    task = asyncio.ensure_future(files.write(out)(feed(bytes(MIB), bytes(MIB))))
-    await until(entered.is_set)
+    task = asyncio.ensure_future(files.write(out)(feed(*[bytes(MIB)] * 5)))
+    await until(lambda: slow.begun.is_set() or task.done())
+    for _ in range(50):
+        await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    opened.set()
+    await asyncio.sleep(0)
+    slow.go.set()
     await asyncio.wait({task})
 
     assert task.cancelled()
-    assert order == ["written", "removed"]
+    assert slow.order[:3] == ["write", "written", "close"]  # the block behind it in the queue was not begun
+    assert left_in(out) == []
+
+
+async def test_while_a_write_is_slow_no_more_is_taken_than_is_stated(out, slow):
+    """P1: one in the thread, one in its queue, one in the hand of the sink."""
+    pulled = []
+
+    async def items():
+        for number in range(10):
+            pulled.append(number)
+            yield bytes(MIB)
+
+    task = asyncio.ensure_future(files.write(out)(items()))
+    await until(lambda: slow.begun.is_set() or task.done())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    held = len(pulled)
+    slow.go.set()
+    await task
+
+    assert held == 3
+    assert files.write(out).holds >= 3 * MIB
+    assert out.stat().st_size == 10 * MIB
+
+
+async def test_a_write_that_fails_behind_the_sink_s_back_is_raised_and_leaves_nothing(out, feed, monkeypatch):
+    """P2: also when it is the last block, which nobody follows."""
+    real = os.write
+
+    def broken(descriptor, data):
+        if len(data) < MIB:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(partfile.os, "write", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        await files.write(out)(feed(bytes(MIB), bytes(MIB), b"last"))
+    assert left_in(out) == []
+
+
+async def test_two_failed_writes_are_one_error_and_nobody_reports_the_other(out, feed, monkeypatch):
+    def broken(_, data):
+        raise OSError(errno.EIO, f"Input/output error after {len(data)}")
+
+    monkeypatch.setattr(partfile.os, "write", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        await files.write(out)(feed(*[bytes(MIB)] * 5))
     assert left_in(out) == []
 
 
@@ -417,25 +475,11 @@ async def test_the_name_is_given_after_the_bytes_are_on_disk(out, feed, monkeypa
 
 
 async def test_a_full_disk_is_the_systems_own_error_and_leaves_nothing(out, feed, monkeypatch):
-    real = partfile.aiofiles.open
+    def full(_, data):
+        with FileIO("/dev/full", "w") as device:
+            return device.write(data)
 
-    async def opens(*args, **kwargs):
-        handle = await real(*args, **kwargs)
-        full = await real("/dev/full", "wb", buffering=0, executor=kwargs["executor"])
-
-        class Full:
-            def __getattr__(self, name):
-                return getattr(handle, name)
-
-            write = full.write
-
-            async def close(self):
-                await handle.close()
-                await full.close()
-
-        return Full()
-
-    monkeypatch.setattr(partfile.aiofiles, "open", opens)
+    monkeypatch.setattr(partfile.os, "write", full)
     with pytest.raises(OSError, match="No space left on device"):
         await files.write(out)(feed(bytes(MIB), b"more"))
     assert left_in(out) == []

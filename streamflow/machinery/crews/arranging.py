@@ -8,11 +8,13 @@ dressed with (calling.py).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from streamflow.callables import is_coroutine_function, name_of
 from streamflow.engine.feeding import reading
+from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.adaptive import Adaptive, Limiter
@@ -20,7 +22,6 @@ from streamflow.machinery.crews.calling import Calls
 from streamflow.machinery.crews.crew import Crew
 from streamflow.machinery.crews.ruled_crew import RuledCrew
 from streamflow.machinery.crews.skipping import SKIPPED
-from streamflow.machinery.crews.turns import NONE
 
 __all__ = ["Arrangement", "Concurrency", "arranged"]
 
@@ -72,16 +73,16 @@ class Arrangement:
             if skipping is not None:
                 skipping.check_end()
 
-    async def _plainly(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-        async with reading(items) as reader:
-            crew = Crew(self.calls.fn, reader, self.size, ordered=self.ordered, max_waiting=self.max_waiting)
-            try:
-                crew.start()
-                while await crew.results_are_ready():
-                    while (result := crew.next_result()) is not NONE:
-                        yield result
-            finally:
-                await crew.dismiss()
+    def _plainly(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+        return self._crew(items).emitted() if isinstance(items, Reader) else self._read_plainly(items)
+
+    async def _read_plainly(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+        async with reading(items) as reader, aclosing(self._crew(reader).emitted()) as results:
+            async for result in results:
+                yield result
+
+    def _crew(self, reader: Reader[Any]) -> Crew[Any]:
+        return Crew(self.calls.fn, reader, self.size, ordered=self.ordered, max_waiting=self.max_waiting)
 
     async def _by_rules(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         limiter = None if self.adaptive is None else Limiter(self.adaptive)
@@ -98,9 +99,10 @@ class Arrangement:
             try:
                 crew.start()
                 while await crew.results_are_ready():
-                    while (result := crew.next_result()) is not NONE:
+                    for result in crew.ready():
                         if result is not SKIPPED:
                             yield result
+                    result = None  # not held while waiting for the next one (H57)
             finally:
                 await crew.dismiss()
             if skipping is not None:

@@ -12,13 +12,16 @@ What lives here: `Turns`. What must not: tasks, and how results come about (crew
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from time import perf_counter
 from typing import Any
+
+from streamflow.engine.budget import Budget
 
 __all__ = ["NONE", "Failed", "Turns"]
 
 NONE: Any = object()
-"""What `next_result` returns when no result may leave now; `None` is data."""
+"""What stands for "nothing"; `None` is data."""
 
 
 class Failed:
@@ -35,12 +38,16 @@ class Failed:
 class Turns:
     """The results of one stage in one run, and who works on them."""
 
-    def __init__(self, size: int, window: int, *, ordered: bool) -> None:
-        """Prepare for results of `size` workers, of whose items at most `window` are taken and not emitted."""
+    def __init__(self, size: int, window: int, budget: Budget, *, ordered: bool) -> None:
+        """Prepare for results of `size` workers, of whose items at most `window` are taken and not emitted.
+
+        `budget` are the turns of the segment that emits: a wait for results begins a new one.
+        """
         self._size = size
         self._window = window
         # Room in the window wakes a worker not before there is enough of it, or each result would wake one for one item
         self._low = max(size, window - size)
+        self._budget = budget
         self._ordered = ordered
         self._workers: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[None]] = []
@@ -52,31 +59,36 @@ class Turns:
         self._failure: BaseException | None = None
 
     async def results_are_ready(self) -> bool:
-        """Wait until `next_result` has something; `False` when all have left. Then the input's failure is raised."""
+        """Wait until `ready` has something; `False` when all have left. Then the input's failure is raised."""
         while self._leaving not in self._results:
             if self._ended and (self._leaving == self._taken or not self._workers):
                 self._raise_failure()
                 return False
             self._news = asyncio.get_running_loop().create_future()
+            since = self._budget.rest()
             await self._news
+            self._budget.renew(since)
             self._seen = perf_counter()
         return True
 
-    def next_result(self) -> Any:
-        """Return the next result that may leave now, or `NONE`. Raises the error of a call whose turn has come."""
-        if self._emitted != self._leaving:
-            self._emitted = self._leaving  # whoever asks again has passed the one before on
+    def ready(self) -> Generator[Any, None, None]:
+        """Give the results that may leave now, as long as there are any. Raises the error of a call at its turn."""
+        results = self._results
+        while (result := results.pop(self._leaving, NONE)) is not NONE:
+            if type(result) is Failed:
+                self._take_failure(result)
+                del result
+                self._raise_failure()
+            self._leaving += 1
+            yield result
+            self._emitted = self._leaving  # whoever asks again has passed this one on
             if self._resting and self._taken - self._emitted <= self._low:
                 self._wake()
-        result = self._results.pop(self._leaving, NONE)
-        if type(result) is Failed:
-            self._failure = result.error
-            self._failure.add_note(f"it was the call for item {result.number}")
-            del result
-            self._raise_failure()
-        if result is not NONE:
-            self._leaving += 1
-        return result
+
+    def _take_failure(self, failed: Failed) -> None:
+        """The turn of a call that failed has come: its error is the next to be raised."""
+        self._failure = failed.error
+        self._failure.add_note(f"it was the call for item {failed.number}")
 
     def _raise_failure(self) -> None:
         error, self._failure = self._failure, None

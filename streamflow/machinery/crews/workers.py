@@ -15,20 +15,23 @@ the only way to stop one, and the threads that wait for them are released by it.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
-import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from streamflow.callables import name_of
 from streamflow.engine.shielding import until_done
 from streamflow.errors import StageError, UsageError
 from streamflow.machinery.crews.in_process import call_pickled, prepare
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor  # at run time it is fetched where the first process is made
 
 __all__ = ["Processes", "Threads", "pickled"]
 
@@ -136,7 +139,7 @@ class Processes:
             if self._stopped:
                 self._kill()  # the process may have been started after the others were killed
             answer = future.result()
-        except BrokenProcessPool as broken:
+        except BrokenExecutor as broken:
             self._give_up(pool)
             raise StageError(
                 f"a worker process of {self._name} died while this call or one beside it was at work: it was killed "
@@ -147,8 +150,10 @@ class Processes:
     def _opened(self) -> ProcessPoolExecutor:
         with self._making:
             if self._pool is None:
-                spawn = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._size, spawn, initializer=prepare, initargs=(self._fn,))
+                # Fetched here, in a waiting thread: these modules take as long to import as a tenth of all the others.
+                spawn = import_module("multiprocessing").get_context("spawn")
+                make = concurrent.futures.ProcessPoolExecutor
+                self._pool = make(self._size, spawn, initializer=prepare, initargs=(self._fn,))
             return self._pool
 
     def _give_up(self, pool: ProcessPoolExecutor) -> None:

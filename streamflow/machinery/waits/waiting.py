@@ -43,6 +43,7 @@ class Waiting(Generic[A]):
         """What waits; whoever emits takes from the left."""
         self._ended = False
         self._failure: BaseException | None = None
+        self._patient = False  # whether a turn was given since something was last emitted
         self._news: asyncio.Future[None] | None = None
         self._tasks = Owned(self._end)
 
@@ -55,6 +56,7 @@ class Waiting(Generic[A]):
 
     async def some(self) -> bool:
         """Wait until there is something to emit; `False` at the end. Raises the failure after what waited."""
+        self._patient = False
         while not self.items:
             if self._ended:
                 self._raise_failure()
@@ -81,12 +83,20 @@ class Waiting(Generic[A]):
 
     async def _take_all(self, hand: Iterator[A]) -> None:
         for item in hand:
-            while len(self.items) >= self._room and self._news is not None:  # noqa: ASYNC110  # no event to wait for
-                await asyncio.sleep(0)  # who emits has been told, and takes one in its turn
+            if len(self.items) >= self._room:
+                await self._let_emit()
             place = self._admit(self.items, item)
             if place is not None:
                 await place
             self._tell()
+
+    async def _let_emit(self) -> None:
+        """Give whoever emits its turn. Where it is not waiting for news it is busy, or has just given away its turn."""
+        while len(self.items) >= self._room and self._news is not None:  # noqa: ASYNC110  # no event to wait for
+            await asyncio.sleep(0)
+        if len(self.items) >= self._room and not self._patient:
+            self._patient = True
+            await asyncio.sleep(0)
 
     def _end(self, failure: BaseException | None) -> None:
         """Nothing more comes; after what waits comes this failure."""

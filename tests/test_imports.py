@@ -1,0 +1,64 @@
+"""What `import streamflow` brings along, in a process that has imported nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import streamflow as sf
+
+EXTRAS = {
+    "cronsim",
+    "fastapi",
+    "httpx",
+    "isal",
+    "msgspec",
+    "obstore",
+    "orjson",
+    "pyarrow",
+    "rich",
+    "starlette",
+    "tzdata",
+}
+"""What only an extra installs: imported where it is used, and not before."""
+
+LATER = {"aiofiles", "anyio.abc", "anyio.from_thread", "multiprocessing", "urllib.request", "uvloop"}
+"""What is always there and takes long: imported with the first file, thread, process or loop that needs it."""
+
+ON_DEMAND = ["csv", "files", "gzip", "objects", "processes", "text"]
+"""The modules of the face."""
+
+
+def _modules_after(code: str) -> set[str]:
+    """Run Python on its own, without the plugins that tests have imported; return what it has imported."""
+    command = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_no_extra_is_imported_before_it_is_used() -> None:
+    assert not _modules_after("import streamflow as sf; sf.csv, sf.files, sf.gzip, sf.objects, sf.text") & EXTRAS
+
+
+def test_what_takes_long_is_imported_when_it_is_needed() -> None:
+    assert not (_modules_after("import streamflow") - _modules_after("import asyncio")) & LATER
+
+
+def test_formats_and_places_are_imported_when_they_are_asked_for() -> None:
+    wings = {f"streamflow.{wing}" for wing in ("formats", "places", "cli", "testing", "web")}
+
+    assert not wings & _modules_after("import streamflow")
+
+
+@pytest.mark.parametrize("name", ON_DEMAND)
+@pytest.mark.parametrize("way", ["import streamflow as sf; sf.{0}", "from streamflow import {0}"])
+def test_each_of_them_is_there_however_it_is_asked_for(way: str, name: str) -> None:
+    modules = _modules_after(way.format(name))
+
+    assert modules & {f"streamflow.formats.{name}", f"streamflow.places.{name}"}
+
+
+def test_a_name_that_is_not_there_is_an_error_as_ever() -> None:
+    with pytest.raises(AttributeError, match="module 'streamflow' has no attribute 'nothing'"):
+        sf.nothing  # noqa: B018  # asking is the test
