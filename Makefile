@@ -54,7 +54,7 @@ layers: .venv/.dev  ## import-linter: imports go down the staircase only
 tests: .venv/.dev .cache/tmp
 	@$(PY) -m pytest -n 2 $(ARGS)
 	@if $(PY) -c 'import sys; from streamflow.channel.storage import speedups; sys.exit(not speedups)'; then \
-		echo "The same in pure Python:"; STREAMFLOW_PURE=1 $(PY) -m pytest -n 2 $(ARGS); \
+		echo "The same in pure Python:"; STREAMFLOW_PURE=1 STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 $(ARGS); \
 	else echo "There is no C hot path in this installation, so that was in pure Python."; fi
 
 fast-tests: .venv/.dev .cache/tmp

@@ -58,11 +58,11 @@ def test_the_cursor_comes_back(on_terminal):
 
 
 def test_the_cursor_comes_back_after_a_failure(on_terminal):
-    code, text = on_terminal("demo", "--rows", 4000, "--slow", 0.5, "--break", 3999, COLUMNS="80")
+    code, text = on_terminal("demo", "--rows", 20_000, "--slow", 0.2, "--break", 19_999, COLUMNS="80")
 
     assert code == 1
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
-    assert "row 3,999: broken on purpose" in text
+    assert "row 19,999: broken on purpose" in text
 
 
 def test_an_error_is_no_wider_than_the_terminal(on_terminal, tmp_path):
