@@ -79,7 +79,7 @@ def report(tmp_path_factory):
         text=True,
         check=False,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "STREAMFLOW_LOOPS": "asyncio uvloop"},
     ).stdout
     summary = text.partition("short test summary info")[2].splitlines()
     found = [line.split("test_sample.py::") for line in summary if "test_sample.py::" in line]
