@@ -68,6 +68,12 @@ def _goals(loop: str) -> list[Goal]:
             named("Node.js, `Transform`s", 16),
             at_most=3.0,
         ),
+        Goal(
+            f"{key}.switches-16/node-16",
+            f"bare task switches for 16 items each, no items / Node.js `Transform`s at 16{on}",
+            ours("bare task switches, no items", 16),
+            named("Node.js, `Transform`s", 16),
+        ),
         Goal(f"{key}.queue/channels", f"`asyncio.Queue` by hand / channels{on}", queues, ours(forced), at_least=1.0),
         Goal(f"{key}.generators/node", f"async generators / Node.js' own{on}", stages, node_async, at_most=0.8),
         Goal(f"{key}.generators/nested", f"async generators / nested{on}", stages, nested, at_most=1.45),
@@ -83,7 +89,7 @@ GOALS = [*_goals("asyncio"), *_goals("uvloop")]
 _KEY = {name for goal in _goals("asyncio") for name in (goal.first, goal.second)}
 
 
-def run(*, items: int = 500_000, rounds: int = 5, every: bool = True) -> Result:
+def run(*, items: int = 200_000, rounds: int = 9, every: bool = True) -> Result:
     """Run all contenders; without `every` only those whose ratio on asyncio is promised or watched."""
     times = race([one for one in contenders(items) if every or one.name in _KEY], rounds=rounds)
     head = f"{items:,} integers (Node.js and Go more, slow contenders fewer), median of {rounds} rounds. {machine()}"

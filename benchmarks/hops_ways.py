@@ -85,6 +85,7 @@ WAYS = (
         NESTED,
         uvloop=True,
     ),
+    Way("bare task switches, no items", "benchmarks.rivals:switches", 0.5, (16,), uvloop=True),
     Way("`asyncio.Queue` by hand", "benchmarks.rivals:queues", 0.1, _ENDS, uvloop=True),
     Way("anyio memory object streams", "benchmarks.peers.with_anyio:hops", 0.02, _ENDS, needs="anyio"),
     Way("streamable, `for` (no channel)", "benchmarks.peers.with_streamable:hops", needs="streamable"),

