@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import contend
+from benchmarks import contend, processes
 from benchmarks.cmap import GOALS as CMAP_GOALS
 from benchmarks.goals import Goal, judged
 from benchmarks.hops import GOALS as HOPS_GOALS
@@ -28,6 +28,21 @@ def test_a_contender_that_loses_items_is_no_contender():
         race([python("limit", "benchmarks.rivals:iterators", 20, expected=11)], rounds=1)
 
 
+@pytest.fixture
+def steady(monkeypatch):
+    """A machine that never changes its pace."""
+    monkeypatch.setattr(processes, "_pace", lambda: 1.0)
+
+
+def test_the_times_of_a_slow_moment_are_shortened(monkeypatch):
+    paces = iter([1.0, 2.0, 1.0])
+    monkeypatch.setattr(processes, "_pace", lambda: next(paces))
+    command = [sys.executable, "-I", "-S", "-c", 'print(\'{"wall": 4e-9, "processor": 4e-9}\')']
+    times = race([Process("one", command, 1)], rounds=3)
+    assert times["one"].walls == pytest.approx([4, 2, 4])
+
+
+@pytest.mark.usefixtures("steady")
 def test_rounds_alternate(tmp_path):
     log = tmp_path / "log"
 
@@ -47,6 +62,7 @@ def test_processor_time_counts_where_a_contender_that_never_waits_was_disturbed(
     assert Times([4.0, 3.0], [3.0, 6.0], waits).nanoseconds == counted
 
 
+@pytest.mark.usefixtures("steady")
 def test_a_contender_says_whether_it_waits():
     code = 'print(\'{"wall": 4e-9, "processor": 3e-9}\')'
     command = [sys.executable, "-I", "-S", "-c", code]
