@@ -38,7 +38,8 @@ def test_every_example_is_tested():
 def test_an_example_does_what_it_says(name):
     done = _run(EXAMPLES / name)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    complaints = re.sub(r"Executing <.*> took [\d.]+ seconds\n", "", done.stderr)  # that is the machine's speed
+    assert (done.returncode, complaints) == (0, "")
     assert re.fullmatch(TOLD[name], done.stdout), done.stdout
 
 

@@ -83,6 +83,7 @@ async def test_an_iterator_that_nothing_can_be_thrown_into_just_ends():
         await struck(writer, Numbers(), asyncio.CancelledError(), lambda: False, None)
 
 
+@pytest.mark.virtual_time
 async def test_a_generator_that_stays_in_a_cancelled_scope_does_not_go_on_for_ever():
     """P1: what it answers each cancellation with has to be held somewhere."""
     answers = []
