@@ -17,6 +17,7 @@ first `size` bytes.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -26,6 +27,10 @@ from streamflow.formats.pieces import cut
 __all__ = ["BadQuoteError", "Block", "Grammar", "RowBlocks", "newlines"]
 
 BOM = b"\xef\xbb\xbf"
+
+# A possessive loop over a group keeps no way back, and so no memory for it. Before Python 3.11.5 such loops matched
+# wrongly (https://github.com/python/cpython/issues/106052). Greedy ones end at the same place: no quote is an edge.
+LOOP = rb"*+" if sys.version_info >= (3, 11, 5) else rb"*"
 
 TRIES = 8
 """How often the expression is tried before the rows are gone through one by one."""
@@ -56,12 +61,12 @@ class Grammar:
         if not quote:
             return
         edge, q = rb"[" + re.escape(delimiter) + rb"\n\r]", re.escape(quote)
-        inside = rb"[^" + q + rb"]*+(?:" + q + q + rb"[^" + q + rb"]*+)*+"
+        inside = rb"[^" + q + rb"]*+(?:" + q + q + rb"[^" + q + rb"]*+)" + LOOP
         begin = rb"(?:(?<=" + edge + rb")|\A)" + q
         closed = begin + inside + q + rb"(?=" + edge + rb"|\Z)"
         literal = rb"(?<=[^" + edge[1:] + rb")" + q
         outside = rb"[^" + q + rb"]*+"
-        self._sound = re.compile(outside + rb"(?:(?:" + closed + rb"|" + literal + rb")" + outside + rb")*+")
+        self._sound = re.compile(outside + rb"(?:(?:" + closed + rb"|" + literal + rb")" + outside + rb")" + LOOP)
         self._opening = re.compile(begin)
         self._inside = re.compile(inside)
 
