@@ -95,9 +95,8 @@ def _refuse_a_running_loop(name: str) -> None:
 
 @contextmanager
 def _portal() -> Iterator[BlockingPortal]:
-    start = import_module(
-        "anyio.from_thread"
-    ).start_blocking_portal  # where it is needed: few streams are read this way
+    from_thread = import_module("anyio.from_thread")  # here, since few streams are read this way
+    start = from_thread.start_blocking_portal
     with start(backend_options={"loop_factory": loop_factory()}, name="streamflow.blocking") as portal:
         yield portal
 

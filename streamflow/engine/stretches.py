@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from streamflow.channel.storage import speedups
 from streamflow.engine.budget import Budget
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["Stretches", "stretches"]
 
 
-class _Stretches:
+class Stretches:
     """Takes from `items`, lazily, as many at once as the budget allows."""
-
-    count: int | None = None
-    """How many were taken; `None` where nobody counted."""
 
     def __init__(self, items: Iterator[Any], budget: Budget) -> None:
         """Take nothing yet."""
         self._brink = make_brink()
         self._items = self._brink.over(items)
         self._budget = budget
+
+    @property
+    def count(self) -> int | None:
+        """How many were taken; `None` where nobody counted."""
+        return None
 
     def take(self, _limit: int = 0) -> Iterator[Any] | None:
         """Return the next stretch; `None` where `wait_hand` has to pause or to say that the source has ended."""
@@ -60,7 +62,7 @@ class _Stretches:
         return itertools.islice(self._items, self._budget.size)
 
 
-class _Gated(_Stretches):
+class _Gated(Stretches):
     """The same with one gate that cuts, counts and knows the end."""
 
     def __init__(self, items: Iterator[Any], budget: Budget) -> None:
@@ -68,11 +70,8 @@ class _Gated(_Stretches):
         self._budget = budget
 
     @property
-    def count(self) -> int:  # type: ignore[override]  # read only here as there
+    def count(self) -> int:
         return self._gate.count
-
-    def take(self, _limit: int = 0) -> Iterator[Any] | None:
-        return None if self._gate.ended or self._budget.look() else self._gate.let(self._budget.size)
 
     def let_go(self) -> None:
         self._gate.over(iter(()))
@@ -84,9 +83,6 @@ class _Gated(_Stretches):
         return self._gate.let(self._budget.size)
 
 
-Stretches: TypeAlias = _Stretches
-
-
 def stretches(items: Iterator[Any], budget: Budget) -> Stretches:
     """Return `items` as the input of a chain."""
-    return (_Stretches if speedups is None else _Gated)(items, budget)
+    return (Stretches if speedups is None else _Gated)(items, budget)
