@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import itertools
 import pickle
@@ -18,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from streamflow.channel import Channel
 from streamflow.channel.storage import speedups, why_pure
+from streamflow.engine.reader import Reader
 
 if speedups is None:
     pytest.skip(f"no hot path in C: {why_pure}", allow_module_level=True)
@@ -409,6 +412,19 @@ def test_items_driven_by_hand_stops_with_the_item(item, drive):
     with pytest.raises(StopIteration) as stopped:
         next(awaitable) if drive == "next" else awaitable.send(None)
     assert stopped.value.value is item
+
+
+def am_send(kind: type[Any]) -> int | None:
+    """The address of the slot that gives a value to an `await` without a StopIteration; `None` where it is empty."""
+    get_slot = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(("PyType_GetSlot", ctypes.pythonapi))
+    number: int | None = get_slot(kind, 81)  # Py_am_send
+    return number
+
+
+async def test_the_readers_iterator_gives_items_without_building_a_stop_iteration():
+    kind = type(aiter(Reader(Channel[int](4))))
+    assert issubclass(kind, Items)
+    assert am_send(kind) == am_send(Items) is not None
 
 
 async def test_halfway_is_called_once_for_each_hand_before_the_item_after_the_half():

@@ -743,6 +743,8 @@ items_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
         return NULL;
     Items *self = (Items *)type->tp_alloc(type, 0);
     if (self != NULL) {
+        /* A class in Python inherits every slot but this one, and would build a StopIteration for each item. */
+        type->tp_as_async->am_send = (sendfunc)awaitable_send;
         self->as.advance = (advance_function)items_advance;
         self->as.came = (came_function)items_came;
         self->refill = Py_NewRef(refill);
