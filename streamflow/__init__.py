@@ -1,12 +1,11 @@
 """streamflow: streaming for asyncio that cannot lose data. `import streamflow as sf`.
 
 This is the face: sorted names, nothing else. Formats and places are modules: `from streamflow import csv, gzip,
-objects`. Each of them is imported when it is first asked for, with all that it needs; the rest of the face is there at
-once.
+objects`. Each of them is imported when it is first asked for, with all that it needs; so are the sources that nothing
+else here is made of. The rest of the face is there at once.
 """
 
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from streamflow.channel import Channel, ChannelStats
@@ -49,24 +48,17 @@ from streamflow.operators.elements import cast, enumerate, filter, filter_map, f
 from streamflow.operators.fanning import broadcast, tap_to, tee
 from streamflow.operators.fusing import fuse
 from streamflow.operators.grouping import group_adjacent, group_by, split_after, split_when
-from streamflow.operators.hub import Hub, HubStats
 from streamflow.operators.interspersing import intersperse
 from streamflow.operators.latest import switch_map, with_latest_from
 from streamflow.operators.ordering import merge_sorted
 from streamflow.operators.outlets import into
 from streamflow.operators.pacing import delay, spaced, throttle
-from streamflow.operators.polling import poll
-from streamflow.operators.pushing import Push, push
-from streamflow.operators.queues import from_queue, from_reader
 from streamflow.operators.recovery import catch, fallback
 from streamflow.operators.resources import map_with
 from streamflow.operators.resuming import Resumable, resumable
 from streamflow.operators.retrying import retry
 from streamflow.operators.selecting import dedupe, distinct, skip, skip_last, skip_while, take, take_last, take_while
 from streamflow.operators.sinks import collect, count, drain, first, last, reduce, single, to_dict
-from streamflow.operators.sources import empty, failing, never, paginate, range, unfold  # noqa: A004  # the standard words
-from streamflow.operators.threaded import threaded
-from streamflow.operators.ticking import cron, interval
 from streamflow.operators.timing import debounce, heartbeat, sample, timed, timeout
 from streamflow.operators.until import skip_until, take_until
 from streamflow.operators.zipping import zip, zip_latest, zip_longest  # noqa: A004  # the standard words
@@ -76,18 +68,41 @@ from streamflow.streams import Pipeline, Stream, stream
 
 if TYPE_CHECKING:
     from streamflow.formats import arrow, csv, gzip, text
+    from streamflow.operators.hub import Hub, HubStats
+    from streamflow.operators.polling import poll
+    from streamflow.operators.pushing import Push, push
+    from streamflow.operators.queues import from_queue, from_reader
+    from streamflow.operators.sources import empty, failing, never, paginate, range, unfold  # noqa: A004  # the standard words
+    from streamflow.operators.threaded import threaded
+    from streamflow.operators.ticking import cron, interval
     from streamflow.places import files, objects, processes
 else:
-    _HOMES = dict.fromkeys(("arrow", "csv", "gzip", "text"), "formats") | dict.fromkeys(
-        ("files", "objects", "processes"), "places"
-    )
+    _MODULES = {
+        "formats": ("arrow", "csv", "gzip", "text"),
+        "places": ("files", "objects", "processes"),
+    }
+    _MEMBERS = {
+        "operators.hub": ("Hub", "HubStats"),
+        "operators.polling": ("poll",),
+        "operators.pushing": ("Push", "push"),
+        "operators.queues": ("from_queue", "from_reader"),
+        "operators.sources": ("empty", "failing", "never", "paginate", "range", "unfold"),
+        "operators.threaded": ("threaded",),
+        "operators.ticking": ("cron", "interval"),
+    }
+    _HOMES = {name: f"{home}.{name}" for home, names in _MODULES.items() for name in names}
+    _HOMES |= {name: home for home, names in _MEMBERS.items() for name in names}
 
-    def __getattr__(name: str) -> ModuleType:
-        """Import a format or a place: Python asks here for a name that the face does not have yet."""
+    def __getattr__(name: str) -> object:
+        """Import what is asked for the first time: Python asks here for a name that the face does not have yet."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(f"{__name__}.{_HOMES[name]}.{name}")
-        return globals().setdefault(name, module)
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+        return globals().setdefault(name, getattr(home, name) if _HOMES[name] in _MEMBERS else home)
+
+    def __dir__() -> list[str]:
+        """Tell also of what has not been asked for yet."""
+        return sorted(globals().keys() | _HOMES)
 
 
 __all__ = [

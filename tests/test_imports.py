@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -24,11 +26,43 @@ EXTRAS = {
 }
 """What only an extra installs: imported where it is used, and not before."""
 
-LATER = {"aiofiles", "anyio.abc", "anyio.from_thread", "multiprocessing", "urllib.request", "uvloop"}
+LATER = {
+    "aiofiles",
+    "anyio.abc",
+    "anyio.from_thread",
+    "concurrent.futures.thread",
+    "datetime",
+    "multiprocessing",
+    "pickle",
+    "random",
+    "urllib.request",
+    "uvloop",
+    "zoneinfo",
+}
 """What is always there and takes long: imported with the first file, thread, process or loop that needs it."""
 
 ON_DEMAND = ["csv", "files", "gzip", "objects", "processes", "text"]
 """The modules of the face."""
+
+MEMBERS = {
+    "Hub": "hub",
+    "HubStats": "hub",
+    "Push": "pushing",
+    "cron": "ticking",
+    "empty": "sources",
+    "failing": "sources",
+    "from_queue": "queues",
+    "from_reader": "queues",
+    "interval": "ticking",
+    "never": "sources",
+    "paginate": "sources",
+    "poll": "polling",
+    "push": "pushing",
+    "range": "sources",
+    "threaded": "threaded",
+    "unfold": "sources",
+}
+"""What else comes with the first who asks, and the file of operators where it lives."""
 
 
 def _modules_after(code: str) -> set[str]:
@@ -57,6 +91,27 @@ def test_each_of_them_is_there_however_it_is_asked_for(way: str, name: str) -> N
     modules = _modules_after(way.format(name))
 
     assert modules & {f"streamflow.formats.{name}", f"streamflow.places.{name}"}
+
+
+def test_no_operator_but_those_is_missing_at_first() -> None:
+    code = "import streamflow as sf; print(*{*sf.__all__} - vars(sf).keys())"
+    command = [sys.executable, "-c", code]
+    missing = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    assert {name for name in missing if not isinstance(getattr(sf, name), ModuleType)} == {*MEMBERS}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_what_comes_later_is_the_same_however_it_is_asked_for(name: str) -> None:
+    home = importlib.import_module(f"streamflow.operators.{MEMBERS[name]}")
+
+    assert getattr(sf, name) is getattr(home, name)
+
+
+def test_the_face_tells_of_what_has_not_been_asked_for() -> None:
+    told = _modules_after("import streamflow as sf; print(*dir(sf))")
+
+    assert set(sf.__all__) <= told
 
 
 def test_a_name_that_is_not_there_is_an_error_as_ever() -> None:

@@ -1,42 +1,28 @@
-"""The clock: what time it is, how long to wait, and the moments of a fixed grid.
+"""The clock: how long to wait, and the moments of a fixed grid.
 
-What lives here: the only questions about time that decide what happens. What must not: `time.time()`,
+What lives here: with date.py, the only questions about time that decide what happens. What must not: `time.time()`,
 `time.monotonic()`, operators.
 
-Everything goes by the clock of the running event loop. A test replaces it by running on a loop of its own making
-(`streamflow.testing.StepLoop`, whose time jumps), and with it replaces all time here:
-
-* *Durations and deadlines* are in seconds of `loop.time()`.
-* *The date* is asked of the loop as well, where it has a method `wall_clock()`; asyncio's and uvloop's have none, and
-  there it is the machine's.
+Everything goes by the clock of the running event loop: durations and deadlines are in seconds of `loop.time()`. A test
+replaces it by running on a loop of its own making (`streamflow.testing.StepLoop`, whose time jumps), and with it
+replaces all time here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from datetime import UTC, datetime
 
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 
-__all__ = ["FINEST", "Grid", "has_come", "now", "seconds_of", "sleep_until", "turn"]
+__all__ = ["FINEST", "Grid", "has_come", "seconds_of", "sleep_until", "turn"]
 
 FINEST = 0.0005
 """The shortest wait, in seconds, that is worth a timer: some loops round to milliseconds, and take less for nothing."""
 
 _EARLY = 1e-6  # seconds; a timer may fire a tick of the clock too early
 _SAME = 1e-9  # of a step: what floats leave of a moment that lies on the grid
-
-
-def now() -> datetime:
-    """Return the date and time in UTC: the running loop's `wall_clock()` where it has one, else the machine's."""
-    try:
-        wall_clock: Callable[[], datetime] | None = getattr(asyncio.get_running_loop(), "wall_clock", None)
-    except RuntimeError:
-        wall_clock = None
-    return datetime.now(UTC) if wall_clock is None else wall_clock().astimezone(UTC)
 
 
 def has_come(when: float) -> bool:

@@ -15,16 +15,14 @@ are, each a part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamflow.stages import Plan, Sink, Source, Stage
 
 __all__ = ["Part", "SegmentPlan", "segments_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A source, stage or sink with its position (1 is the source) in the pipeline."""
 
     position: int
@@ -36,8 +34,7 @@ class Part:
         return self.step.name
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentPlan:
+class SegmentPlan(NamedTuple):
     """The parts that run in one task, and the capacity in items of the channel after it (0 after the last one)."""
 
     parts: tuple[Part, ...]
@@ -72,12 +69,12 @@ class SegmentPlan:
         return self.sink is None and synchronous and all(stage.transform is not None for stage in self.stages)
 
 
-@dataclass(slots=True)
 class _Grouping:
-    default: int
-    done: list[SegmentPlan] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
-    fusible: bool = False
+    def __init__(self, default: int) -> None:
+        self.default = default
+        self.done: list[SegmentPlan] = []
+        self.parts: list[Part] = []
+        self.fusible = False
 
     def add(self, part: Part, *, fusible: bool) -> None:
         if self.parts and not (fusible and self.fusible):
@@ -91,7 +88,7 @@ class _Grouping:
             self.parts = []
         elif self.done:
             # Two buffers in a row, or one behind a boundary that is there anyway: it sets the capacity.
-            self.done[-1] = replace(self.done[-1], capacity=capacity)
+            self.done[-1] = self.done[-1]._replace(capacity=capacity)
 
 
 def segments_of(plan: Plan) -> tuple[SegmentPlan, ...]:

@@ -12,10 +12,10 @@ whole file).
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
@@ -42,7 +42,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         """Make it; no thread is started yet."""
         self.name = name
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: concurrent.futures.ThreadPoolExecutor | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -51,12 +51,12 @@ class Worker:
         return f"<Worker {self.name!r} {state}>"
 
     @property
-    def executor(self) -> ThreadPoolExecutor:
+    def executor(self) -> concurrent.futures.ThreadPoolExecutor:
         """The executor of one thread, for libraries that take one (aiofiles); `call` alone survives cancellation."""
         if self._closed:
             raise UsageError(f"The worker {self.name!r} has been closed; make a new one")
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
+            self._executor = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
         return self._executor
 
     async def call(self, fn: Callable[[*Ts], R], *args: *Ts, adopt: Callable[[R], Any] | None = None) -> R:
@@ -115,12 +115,12 @@ class Worker:
         await self.close()
 
 
-def _submit(executor: ThreadPoolExecutor, work: Callable[[], R]) -> asyncio.Future[R]:
+def _submit(executor: concurrent.futures.ThreadPoolExecutor, work: Callable[[], R]) -> asyncio.Future[R]:
     run = functools.partial(contextvars.copy_context().run, _guarded, work)
     return asyncio.get_running_loop().run_in_executor(executor, run)
 
 
-async def _drained(executor: ThreadPoolExecutor) -> None:
+async def _drained(executor: concurrent.futures.ThreadPoolExecutor) -> None:
     if (cancelled := await until_done(_submit(executor, _nothing))) is not None:
         try:
             raise cancelled

@@ -8,9 +8,9 @@ Raising is the default everywhere; a policy is asked for. A cancellation is no f
 
 from __future__ import annotations
 
-import random as randomness
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -25,6 +25,12 @@ T_co = TypeVar("T_co", covariant=True)
 
 Recoverable: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
 """Which errors are worth another try: types of exceptions, or a function that says so."""
+
+
+def _drawn() -> float:
+    """Draw a number from 0 to 1, from the generator of all of Python."""
+    number: float = import_module("random").random()  # here, since few draw one
+    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class Backoff:
     factor: float = 2.0
     most: float = 30.0
     jitter: bool = True
-    random: Callable[[], float] = field(default=randomness.random, repr=False)
+    random: Callable[[], float] = field(default=_drawn, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""

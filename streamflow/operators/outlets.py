@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import anyio
 
@@ -33,8 +32,7 @@ Target: TypeAlias = """(
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """How one kind of target is written to, ended after the last item, and broken off after a failure."""
 
     put: Callable[[Any], Awaitable[object]]

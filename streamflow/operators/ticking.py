@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from streamflow.engine.clock import Grid, now, seconds_of, sleep_until
+from streamflow.engine.clock import Grid, seconds_of, sleep_until
+from streamflow.engine.date import now
 from streamflow.errors import MissingExtra, UsageError
 from streamflow.limits import check_capacity
 from streamflow.stages import Source

@@ -542,3 +542,23 @@ def test_policies_that_an_operator_cannot_use_are_refused(arguments: dict[str, A
     for operator in (mapped, for_each):
         with pytest.raises(sf.UsageError, match=message):
             operator(only_good, **arguments)  # type: ignore[operator]
+
+
+async def test_a_function_may_return_values_generators_and_awaitables_in_turns() -> None:
+    """What it returned last says nothing of what it returns next."""
+
+    async def later(n: int) -> int:
+        await asyncio.sleep(0)
+        if n == 7:
+            raise ValueError("seven")
+        return n
+
+    def mixed(n: int) -> Any:
+        if n % 3 == 0:
+            return n
+        return later(n) if n % 3 == 1 else iter(range(n))
+
+    results = await sf.pipeline(range(10), mapped(mixed, errors=skip_errors(ValueError)), sf.collect())
+
+    assert [one for one in results if isinstance(one, int)] == [0, 1, 3, 4, 6, 9]
+    assert [[*one] for one in results if not isinstance(one, int)] == [[*range(n)] for n in (2, 5, 8)]

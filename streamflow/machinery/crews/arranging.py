@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from inspect import isawaitable
+from types import GeneratorType
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from streamflow.callables import is_coroutine_function, name_of
 from streamflow.engine.feeding import reading
@@ -21,15 +22,14 @@ from streamflow.machinery.adaptive import Adaptive, Limiter
 from streamflow.machinery.crews.calling import Calls
 from streamflow.machinery.crews.crew import Crew
 from streamflow.machinery.crews.ruled_crew import RuledCrew
-from streamflow.machinery.crews.skipping import SKIPPED
+from streamflow.machinery.crews.skipping import SKIPPED, Skipping
 
 __all__ = ["Arrangement", "Concurrency", "arranged"]
 
 Concurrency: TypeAlias = int | Literal["auto"] | Adaptive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangement:
+class Arrangement(NamedTuple):
     """How the items of a stage are called, for any number of runs."""
 
     name: str
@@ -58,7 +58,8 @@ class Arrangement:
     def results(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Return an async generator of what the calls return."""
         if self.one_by_one:
-            return self._one_by_one(items)
+            skips = self.calls.skips_only
+            return self._one_by_one(items) if skips is None else self._skipping(items, Skipping(skips, self.name))
         return self._plainly(items) if self.plain else self._by_rules(items)
 
     async def _one_by_one(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
@@ -72,6 +73,30 @@ class Arrangement:
                 del item, result  # not held while waiting for the next item (H57)
             if skipping is not None:
                 skipping.check_end()
+
+    async def _skipping(self, items: AsyncIterable[Any], skipping: Skipping) -> AsyncGenerator[Any, None]:
+        """Do what `_one_by_one` does where nothing but failures matter: without a coroutine for each call."""
+        fn = self.calls.fn
+        plain: type = object  # what the last result was that nobody has to await: asking costs as much as a short call
+        number = 0
+        async for item in items:
+            number += 1
+            try:
+                result = fn(item)
+                if type(result) is not plain:
+                    if isawaitable(result):
+                        result = await result
+                    elif type(result) is not GeneratorType:  # of those only some are awaitable
+                        plain = type(result)
+            except Exception as error:
+                if not await skipping.failed(error, item, number):
+                    raise
+            else:
+                skipping.succeeded()
+                yield result
+            del item  # not held while waiting for the next one (H57)
+            result = None
+        skipping.check_end()
 
     def _plainly(self, items: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         return self._crew(items).emitted() if isinstance(items, Reader) else self._read_plainly(items)

@@ -19,15 +19,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from streamflow.callables import is_coroutine_function, name_of
 from streamflow.errors import PipelineTimeout, UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.adaptive import Limiter
 from streamflow.machinery.crews.skipping import SKIPPED, Skipping
-from streamflow.machinery.crews.workers import Processes, Threads, pickled
+from streamflow.machinery.crews.workers import Threads
 from streamflow.machinery.policies import ErrorPolicy, Retry
+
+if TYPE_CHECKING:
+    from streamflow.machinery.crews.processes import Processes
 
 __all__ = ["Call", "Calls"]
 
@@ -35,7 +38,7 @@ Call: TypeAlias = Callable[[Any, int], Awaitable[Any]]
 """Gets an item and its number (from 1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Calls:
     """How calls are made, for any number of runs. Raises `UsageError` for what cannot mean anything."""
 
@@ -45,7 +48,7 @@ class Calls:
     timeout: float | None = None
     retry: Retry | None = None
     errors: ErrorPolicy | None = None
-    pickled: bytes = field(default=b"", init=False, repr=False)
+    pickled: bytes = field(default=b"", init=False)
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -75,7 +78,9 @@ class Calls:
                 f"coroutine function."
             )
         if self.processes is not None:
-            object.__setattr__(self, "pickled", pickled(self.fn, workers))
+            from streamflow.machinery.crews.processes import pickled  # noqa: PLC0415  # for those who want them
+
+            self.pickled = pickled(self.fn, workers)
 
     @property
     def workers(self) -> tuple[str, int] | None:
@@ -88,6 +93,11 @@ class Calls:
     def undressed(self) -> bool:
         """Whether there is nothing but the function."""
         return self.workers is None and self.timeout is None and self.retry is None and self.errors is None
+
+    @property
+    def skips_only(self) -> ErrorPolicy | None:
+        """What skips failures, if there is nothing else beside the function."""
+        return self.errors if self.workers is None and self.timeout is None and self.retry is None else None
 
     @asynccontextmanager
     async def opened(
@@ -108,6 +118,8 @@ class Calls:
             finally:
                 threads.close()
         elif self.processes is not None:
+            from streamflow.machinery.crews.processes import Processes  # noqa: PLC0415  # it is there by now
+
             processes = Processes(stage, self.processes, at_once, self.pickled)
             try:
                 yield self._dressed(_in_process(processes), limiter, skipping), skipping

@@ -16,9 +16,8 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from streamflow.channel import Channel
 from streamflow.engine.feeding import Feeder
@@ -63,8 +62,7 @@ class _Group:
                 self._ledger.add(_LABEL, _UNWANTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What `group_by` was given beside its callables."""
 
     max_open: int
