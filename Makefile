@@ -10,7 +10,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$python; exit; }; \
 	done; echo python3)
 PY := .venv/bin/python
-PACKAGING := pyproject.toml setup.py streamflow/channel/_speed.c
+IN_C := streamflow/channel/_speed streamflow/formats/_rows
+PACKAGING := pyproject.toml setup.py $(IN_C:=.c)
 ARGS ?=
 
 export TMPDIR := $(CURDIR)/.cache/tmp
@@ -63,23 +64,28 @@ fast-tests: .venv/.dev .cache/tmp
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)
 
-# A copy of the tree with the hot path built so that a wrong access to memory ends the process and says where.
-# Leaks are counted in tests/test_speed_counts.py: the interpreter's own would drown them here.
+# A copy of the tree with what is in C built so that a wrong access to memory ends the process and says where.
+# Leaks are counted in tests/test_speed_counts.py and tests/formats/test_rows.py: the interpreter's own would drown them.
 SANITIZED := .cache/sanitized
 SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-SANITIZED_TESTS := tests/test_speed*.py tests/test_storage.py tests/test_channel*.py tests/test_cpython_queue.py tests/engine
+SANITIZED_TESTS := tests/test_speed*.py tests/test_storage.py tests/test_channel*.py tests/test_cpython_queue.py tests/engine \
+	tests/formats/test_rows.py tests/formats/test_csv*.py
 
-sanitize: .venv/.dev .cache/tmp  ## the hot path in C under the address and undefined behaviour sanitizers (minutes)
+sanitize: .venv/.dev .cache/tmp  ## what is in C under the address and undefined behaviour sanitizers (minutes)
 	@asan=$$(gcc -print-file-name=libasan.so 2>/dev/null); \
 	case "$$asan" in /*) ;; *) echo "Skipped: there is no gcc with its libasan here."; exit 0;; esac; \
 	set -e; rm -rf $(SANITIZED); mkdir -p $(SANITIZED); cp -R pyproject.toml streamflow tests $(SANITIZED); \
-	rm -f $(SANITIZED)/streamflow/channel/_speed.*.so; \
-	gcc -shared -fPIC -Wall -Wextra -Wno-cast-function-type -Wno-missing-field-initializers $(SANITIZE) \
-		-I "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')" streamflow/channel/_speed.c \
-		-o "$(SANITIZED)/streamflow/channel/_speed$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')"; \
+	include="$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')"; \
+	suffix="$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')"; \
+	for module in $(IN_C); do \
+		rm -f $(SANITIZED)/$$module.*.so; \
+		gcc -shared -fPIC -Wall -Wextra -Wno-cast-function-type -Wno-missing-field-initializers $(SANITIZE) \
+			-I "$$include" $$module.c -o "$(SANITIZED)/$$module$$suffix"; \
+	done; \
 	export LD_PRELOAD="$$asan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1; \
 	python='$(CURDIR)/$(PY)'; cd $(SANITIZED); export PYTHONPATH="$$PWD" STREAMFLOW_LOOPS=asyncio; \
 	"$$python" -c 'from streamflow.channel.storage import speedups as s; assert "sanitized" in s.__file__, s'; \
+	"$$python" -c 'from streamflow.formats.csv_rows import rows_in_c as r; assert "sanitized" in r.__file__, r'; \
 	"$$python" -m pytest -q -n 2 --timeout 300 -m 'not slow' $(SANITIZED_TESTS) $(ARGS); \
 	"$$python" -m pytest -q -n 2 --timeout 300 tests/test_speed_processes.py $(ARGS)
 
@@ -98,7 +104,7 @@ bench-check: .venv/.bench  ## the key ratios beside benchmarks/baseline.json; fa
 
 clean:  ## remove all that make has made
 	rm -rf .venv .cache build dist *.egg-info
-	rm -f streamflow/channel/_speed.*.so streamflow/channel/_speed.*.pyd
+	rm -f $(IN_C:=.*.so) $(IN_C:=.*.pyd)
 	find streamflow tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .cache/tmp:

@@ -1,4 +1,4 @@
-"""The one thing that pyproject.toml cannot say: the C hot path is optional.
+"""The one thing that pyproject.toml cannot say: what is in C is optional, the hot path and the rows of CSV.
 
 Where there is no compiler, no headers, or another Python than CPython with its lock, one line says so and streamflow
 is installed without it; everything works the same, slower.
@@ -12,11 +12,11 @@ import sysconfig
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-NAME = "streamflow.channel._speed"
+NAMES = ("streamflow.channel._speed", "streamflow.formats._rows")
 
 
 class OptionalBuild(build_ext):
-    """Build the extension if that is possible."""
+    """Build the extensions if that is possible."""
 
     def run(self) -> None:
         """Build, or say in one line why not."""
@@ -28,10 +28,10 @@ class OptionalBuild(build_ext):
 
 
 def extensions() -> list[Extension]:
-    """Return the extension where this Python can use it."""
+    """Return the extensions where this Python can use them."""
     if platform.python_implementation() != "CPython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return []
-    return [Extension(NAME, ["streamflow/channel/_speed.c"])]
+    return [Extension(name, [name.replace(".", "/") + ".c"]) for name in NAMES]
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuild})

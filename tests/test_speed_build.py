@@ -108,6 +108,7 @@ def test_another_python_does_not_even_try(tree):
         "sys.argv = ['setup.py', 'build_ext', '--inplace']; runpy.run_path('setup.py', run_name='__main__')",
     )
     assert "_speed" not in told
+    assert "_rows" not in told
     assert not list(tree.rglob("*.so"))
 
 
@@ -115,4 +116,5 @@ def test_another_python_does_not_even_try(tree):
 def test_what_is_distributed_holds_the_source_and_the_types(whole_tree):
     python(whole_tree, "setup.py", "egg_info")
     listed = next(whole_tree.glob("*.egg-info/SOURCES.txt")).read_text().splitlines()
-    assert {"streamflow/channel/_speed.c", "streamflow/channel/_speed.pyi", "streamflow/py.typed"} <= set(listed)
+    in_c = ("streamflow/channel/_speed", "streamflow/formats/_rows")
+    assert {f"{name}{suffix}" for name in in_c for suffix in (".c", ".pyi")} | {"streamflow/py.typed"} <= set(listed)

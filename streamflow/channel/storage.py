@@ -8,12 +8,12 @@ What lives here: the choice, and the storage in both forms. What must not: rules
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
-from importlib import import_module
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from streamflow.compiled import compiled
 
 if TYPE_CHECKING:
     from streamflow.channel._speed import Ring
@@ -25,18 +25,7 @@ T = TypeVar("T")
 Storage: TypeAlias = "deque[T] | Ring[T]"
 
 
-def _loaded() -> tuple[Any, str]:
-    if os.environ.get("STREAMFLOW_PURE"):
-        return None, "STREAMFLOW_PURE is set in the environment"
-    try:
-        return import_module("streamflow.channel._speed"), ""
-    except ModuleNotFoundError:
-        return None, "it was not compiled when streamflow was installed"
-    except ImportError as error:
-        return None, str(error)
-
-
-speedups, why_pure = _loaded()
+speedups, why_pure = compiled("streamflow.channel._speed")
 """The module in C, or `None`; and why it is not in use, in words."""
 
 

@@ -11,6 +11,7 @@ import platform
 import sys
 
 from streamflow.channel.storage import why_pure
+from streamflow.formats.csv_rows import why_pure as why_pure_rows
 
 __all__ = ["about", "peak_memory", "version"]
 
@@ -53,6 +54,7 @@ def about() -> list[tuple[str, str]]:
         ("platform", platform.platform()),
         ("event loop", f"uvloop {_version_of('uvloop')}" if _found("uvloop") else "asyncio (uvloop is not installed)"),
         ("hot path", f"pure Python: {why_pure}" if why_pure else "C extension"),
+        ("rows of CSV", f"pure Python: {why_pure_rows}" if why_pure_rows else "C extension"),
         *((f"extra {name}", _extra(package)) for name, package in _EXTRAS.items()),
     ]
 

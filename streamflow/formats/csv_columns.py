@@ -34,6 +34,7 @@ class Columns:
         self.known: set[type] = set()
         self.extra_is_error = extra == "error"
         self.missing = missing
+        self.escapes = escape
         self.fields = self._fields()
         if escape:
             unescaped = self.fields
@@ -52,6 +53,11 @@ class Columns:
     def _filled(self, row: Any) -> list[Any]:
         present = row.keys()
         return [row[name] if name in present else self.missing for name in self.names or ()]
+
+    @property
+    def fillers(self) -> tuple[()] | tuple[object]:
+        """What stands for a field that is missing, if anything may."""
+        return () if self.missing == "error" else (self.missing,)
 
     def gaps(self, rows: list[Any]) -> Iterable[int]:
         """Return how many delimiters stand between the fields of each row, for rows that fit."""

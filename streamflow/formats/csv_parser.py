@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from streamflow.errors import FormatError, UsageError
 from streamflow.formats.csv_reader import Batch, Row, RowReader
+from streamflow.formats.csv_rows import as_dicts, full_dicts
 from streamflow.formats.pieces import PIECE, BytesLike, bytes_of, refuse_item
 from streamflow.formats.text import Decoder
 from streamflow.limits import check_capacity
@@ -146,10 +147,8 @@ class Parser:
         return len(batch.rows)
 
     def _as_dicts(self, rows: Iterable[Row]) -> Iterator[dict[Any, Any]]:
-        names: Any = self._names
-        if self._ragged == "keep":
-            names = (*names, None)
-        return map(dict, map(zip, itertools.repeat(names), rows))
+        names = self._names or ()
+        return as_dicts((*names, None), rows) if self._ragged == "keep" else full_dicts(names, rows)
 
     def _fitted(self, batch: Batch, first: int) -> tuple[list[Row], Exception | None]:
         """Look at rows of which some have the wrong number of fields; the first that may not be so ends them."""

@@ -9,7 +9,8 @@ text gives.
 
 Two ways lead through a block. The quick one takes all rows in one C call; it needs a strict dialect, which says so
 itself when the block ends inside a row. Everything else (an incomplete row, a fault, a lenient dialect, a limit to
-check) goes the exact way, row by row, which also knows the line of each.
+check) goes the exact way, row by row, which also knows the line of each. The quick way has two forms: `csv_rows` knows
+where it stopped, so the exact way begins there; `csv.reader` does all of a block or nothing.
 
 Reading a long unfinished row again at every new line would be quadratic. So while a row is known to be open inside
 quotes, the number of quotes that arrived says whether it can have been closed (even: hardly); it is tried again then,
@@ -29,6 +30,7 @@ from typing import Any, TypeAlias
 
 from streamflow.errors import FormatError, LimitExceeded, TruncatedError
 from streamflow.formats.csv_lines import open_quote, split_lines
+from streamflow.formats.csv_rows import quick_reader
 
 __all__ = ["Batch", "Row", "RowReader"]
 
@@ -67,6 +69,7 @@ class RowReader:
         self._dialect = dialect
         self._max_row = max_row_bytes
         self._max_field = max_field
+        self._quick = quick_reader(dialect)
         self._quote = None if dialect.quoting == csv.QUOTE_NONE else dialect.quotechar
         # The text since the start of the first row that is not complete, and the number of the line it starts at.
         self._held: list[str] = []
@@ -142,10 +145,15 @@ class RowReader:
 
     def _read(self, block: str, tail: str) -> Batch:
         """Read the rows of a block of whole lines; hold what is left of it, and the tail."""
-        batch = self._read_quickly(block)
-        rest = ""
-        if batch is None:
-            batch, rest = self._read_exactly(block)
+        start = self._line
+        rows, lines, end = self._read_quickly(block)
+        self._line += lines
+        if end == len(block):
+            batch, rest = Batch(rows, None, partial(self._find_line, block, start)), ""
+        else:
+            batch, rest = self._read_exactly(block[end:])
+            if rows:
+                batch = Batch(rows + batch.rows, batch.error, partial(self._find_line, block, start))
         self._open = False
         self._held, self._size, self._bytes_bound = [], 0, 0
         self._hold(rest + tail)
@@ -164,24 +172,29 @@ class RowReader:
 
     # --- the quick way -------------------------------------------------------------------------------------------
 
-    def _read_quickly(self, block: str) -> Batch | None:
-        """Return the rows of a block that consists of whole rows; `None` if it does not, or if there is a fault."""
-        if not self._dialect.strict or len(block) > self._max_field or 4 * len(block) > self._max_row:
-            return None
+    def _read_quickly(self, block: str) -> tuple[list[Row], int, int]:
+        """Return rows from the start of a block, as many as are plainly right; how many lines and characters that is.
+
+        The others must be read exactly: there is a fault, or the block ends inside of a row.
+        """
+        limit = min(self._max_field, csv.field_size_limit())
+        if not self._dialect.strict or len(block) > limit or 4 * len(block) > self._max_row:
+            return [], 0, 0
+        return self._quick(block) if self._quick is not None else self._read_all(block)
+
+    def _read_all(self, block: str) -> tuple[list[Row], int, int]:
         if self._doubt and self._quote:
             self._doubt -= 1
             if block.count(self._quote) % 2:
-                return None  # probably it ends inside quotes
+                return [], 0, 0  # probably it ends inside quotes
         rows: list[Row] = []
         reader = csv.reader(split_lines(block), self._dialect)
         try:
             rows.extend(reader)
         except (csv.Error, ValueError):
             self._doubt = DOUBT
-            return None
-        start = self._line
-        self._line += reader.line_num
-        return Batch(rows, None, partial(self._find_line, block, start))
+            return [], 0, 0
+        return rows, reader.line_num, len(block)
 
     def _find_line(self, block: str, start: int, index: int) -> int:
         reader = csv.reader(split_lines(block), self._dialect)

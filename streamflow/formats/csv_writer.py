@@ -2,11 +2,15 @@
 
 What lives here: `Formatter`. What must not: waiting; how a field is quoted (`csv.writer` does that).
 
-How it works. Rows are taken in stretches, through `operator.itemgetter` for dictionaries. Those that need no quotes are
-joined (`csv_plain`), the others are written by `csv.writer.writerows` in one C call: that is what makes it faster than
-`csv.DictWriter`. If a call fails, the stretch is gone on with row by row, so the error can name the row. Each row is
-one string in a list; a block ends with the first row that brings it to its size. So a block holds whole rows, and where
-it ends follows from the rows alone, however they were grouped on the way.
+How it works. A block ends with the first row that brings it to its size. So a block holds whole rows, and where it ends
+follows from the rows alone, however they were grouped on the way.
+
+Rows are taken in stretches. Where there is a quick way for them (`csv_blocks`), it gives bytes. It refuses a row that
+is wrong or of another kind; from there on, for good, rows go the other way, which says what is wrong.
+
+The other way: through `operator.itemgetter` for dictionaries; those that need no quotes are joined (`csv_plain`), the
+others are written by `csv.writer.writerows` in one C call, which is faster than `csv.DictWriter`. If a call fails, the
+stretch is gone on with row by row, so the error can name the row. Each row is one string in a list.
 """
 
 from __future__ import annotations
@@ -14,14 +18,16 @@ from __future__ import annotations
 import csv
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
 from streamflow.errors import FormatError, UsageError
+from streamflow.formats.csv_blocks import QuickBlocks, quick_blocks
 from streamflow.formats.csv_columns import Columns, is_mapping
 from streamflow.formats.csv_parser import Header, check_names
 from streamflow.formats.csv_plain import plain_lines
+from streamflow.formats.csv_rows import Appender
 from streamflow.formats.text import Encoder
 from streamflow.limits import check_capacity
 
@@ -62,16 +68,18 @@ class Formatter:
         self._block = block_bytes
         self._columns_for = partial(Columns, extra=extra, missing=missing, escape=escape_formulas)
         self._columns: Columns | None = None
+        self._quick: QuickBlocks | None = None
         # One string for each row that is in no block yet; the first `_counted` of them have `_size` characters. Joined
         # lines have no end of their own; `_end` stands for it, and is empty when rows are not joined any more.
         self._lines: list[str] = []
         self._counted = 0
         self._size = 0
         self._number = 0
+        self._dialect = dialect
         self._plain = plain_lines(dialect)
         self._end: str = dialect.lineterminator if self._plain is not None else ""
         self._written: list[str] = []
-        self._writer = csv.writer(_Appender(self._written.append), dialect)
+        self._writer = csv.writer(Appender(self._written.append), dialect)
 
     def feed(self, row: Any, /) -> Iterator[bytes]:
         """Take one row; return the block that is full now, if any."""
@@ -90,28 +98,40 @@ class Formatter:
         if rows is None:
             yield from self._last_block()
             return
-        error = self._write(rows)
+        columns = self._columns or self._begin(rows[0])
+        if self._quick is not None:
+            done = yield from self._quick.take(rows)
+            self._number += done
+            if done == len(rows):
+                return
+            rows = rows[done:]
+            self._end_quickly(self._quick)
+        error = self._write(rows, columns)
         yield from self._full_blocks()
         if error is not None:
             raise error
 
+    def _end_quickly(self, quick: QuickBlocks) -> None:
+        """Go on the other way, where what is in no block yet passes for the line of one row."""
+        text = quick.rest().decode()
+        self._lines = [text.removesuffix(self._end)] if text else []
+        self._counted, self._size = len(self._lines), quick.size
+        self._quick = None
+
     # --- rows to lines -------------------------------------------------------------------------------------------
 
-    def _write(self, rows: list[Any]) -> Exception | None:
+    def _write(self, rows: list[Any], columns: Columns) -> Exception | None:
         """Write rows; return the error that came after the last good one."""
         try:
-            columns = self._columns or self._begin(rows[0])
             if columns.fit(rows):
                 self._write_at_once(rows, columns)
                 self._number += len(rows)
                 return None
-        except FormatError as error:
-            return error
         except Exception:  # noqa: BLE001, S110  # whatever it was happens again below, where the row is known
             pass
         written = self._keep()
         self._number += written
-        return self._write_singly(rows[written:])
+        return self._write_singly(rows[written:], columns)
 
     def _write_at_once(self, rows: list[Any], columns: Columns) -> None:
         if self._plain is not None:
@@ -158,23 +178,30 @@ class Formatter:
                 f"row 1 is a {type(row).__name__}, which has no names for the header. "
                 f"Write header=[...] with the names, header=False, or make the rows dictionaries"
             )
-        self._columns = self._columns_for(self._names, mappings=is_mapping(row))
+        columns = self._columns_for(self._names, mappings=is_mapping(row))
         self._write_header()
-        return self._columns
+        header = "".join(line + self._end for line in self._lines)
+        self._quick = quick_blocks(self._dialect, columns, self._encoder, self._block, header)
+        if self._quick is not None:
+            self._lines.clear()
+        self._columns = columns
+        return columns
 
     def _write_header(self) -> None:
         if self._header and self._names is not None:
             escape = self._columns_for(self._names, mappings=False).fields
-            self._writer.writerow(escape(self._names))
+            try:
+                self._writer.writerow(escape(self._names))
+            except csv.Error as error:
+                raise FormatError(f"the header: {error}") from None
             self._keep()
 
-    def _write_singly(self, rows: list[Any]) -> Exception | None:
-        assert self._columns is not None
+    def _write_singly(self, rows: list[Any], columns: Columns) -> Exception | None:
         for row in rows:
-            problem = self._columns.problem(row)
+            problem = columns.problem(row)
             try:
                 if problem is None:
-                    self._writer.writerow(self._columns.fields(row))
+                    self._writer.writerow(columns.fields(row))
                     self._keep()
             except csv.Error as error:
                 problem = str(error)
@@ -202,7 +229,8 @@ class Formatter:
     def _last_block(self) -> Iterator[bytes]:
         if self._columns is None:
             self._write_header()
-        block = self._encoded(len(self._lines)) + b"".join(self._encoder.finish())
+        block = self._quick.rest() if self._quick is not None else self._encoded(len(self._lines))
+        block += b"".join(self._encoder.finish())
         if block:
             yield block
 
@@ -227,13 +255,6 @@ class Formatter:
         except UnicodeEncodeError:
             return False
         return True
-
-
-class _Appender:
-    """The file that `csv.writer` writes to: it makes one `write` of each row."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self.write = write
 
 
 def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:

@@ -147,6 +147,11 @@ class Encoder:
         encoded = self._encoder.encode("", final=True)
         return (encoded,) if encoded else ()
 
+    def skip(self, characters: int, newlines: int, /) -> None:
+        """Count text that somebody else has encoded, so that errors name the right place."""
+        self._fed += characters
+        self._line += newlines
+
     def _until(self, error: UnicodeEncodeError, state: Any, data: str) -> Iterator[bytes]:
         good = data[: error.start]
         self._encoder.setstate(state)

@@ -5,6 +5,8 @@ import sys
 
 from streamflow.channel.storage import speedups, why_pure
 from streamflow.cli import machine
+from streamflow.formats.csv_rows import rows_in_c
+from streamflow.formats.csv_rows import why_pure as why_pure_rows
 
 
 def test_the_peak_of_memory_is_in_bytes():
@@ -40,6 +42,7 @@ def test_about_names_what_a_bug_report_needs():
     assert about["python"].startswith(platform.python_version())
     assert about["platform"] == platform.platform()
     assert about["hot path"] == (f"pure Python: {why_pure}" if speedups is None else "C extension")
+    assert about["rows of CSV"] == (f"pure Python: {why_pure_rows}" if rows_in_c is None else "C extension")
     assert {"streamflow", "event loop", "extra objects", "extra fast", "extra cli", "extra web"} <= set(about)
 
 
