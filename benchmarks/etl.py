@@ -37,7 +37,7 @@ from benchmarks.presence import absent
 from benchmarks.processes import Times, race
 from benchmarks.results import Ratio, Result
 from benchmarks.tables import machine, table
-from streamflow.formats.deflate import for_compression
+from streamflow.formats.deflate_library import for_compression
 
 __all__ = ["GOALS", "run"]
 

@@ -1,32 +1,100 @@
-"""Which library does the deflating: zlib of the standard library, or isal where the extra `fast` is installed.
+"""Raw deflate: `compress` and `decompress` for data of RFC 1951 with nothing around it, as in ZIP archives.
 
-What lives here: that choice. What must not: formats. Both have the same interface and write the same format.
+What lives here: the two stages, and the codecs behind them as public names. What must not: the work, which is in
+`deflate_compressor`, `compression_decompressor` and `deflate_member`; threads, which `engine.codecs` has.
+
+There is no checksum: data that was changed may go unnoticed. Where there is a choice, take `gzip` or `zlib`. (HTTP's
+"Content-Encoding: deflate" means `zlib`.)
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import zlib
-from functools import cache
-from typing import Any
+from functools import partial
 
-__all__ = ["fast", "for_compression", "for_decompression"]
+from streamflow.formats.compression_decompressor import MembersDecompressor
+from streamflow.formats.compression_limits import Trailing
+from streamflow.formats.compression_members import Format
+from streamflow.formats.compression_stages import compress_stage, compress_stage_in_parallel, decompress_stage
+from streamflow.formats.deflate_compressor import DeflateCompressor, ParallelDeflateCompressor, check_deflate_level
+from streamflow.formats.deflate_member import DeflateMember
+from streamflow.formats.deflate_wrapping import RAW
+from streamflow.formats.pieces import BytesLike
+from streamflow.limits import check_capacity
+from streamflow.stages import Stage
 
-FAST_LEVELS = range(1, 4)
-
-
-@cache
-def fast() -> Any:
-    """Return the faster library, or `None` where it is not installed; imported at the first use."""
-    return importlib.import_module("isal.isal_zlib") if importlib.util.find_spec("isal") else None
-
-
-def for_compression(level: int) -> Any:
-    """Return the library for a level: isal knows only the low ones."""
-    return (fast() or zlib) if level in FAST_LEVELS else zlib
+__all__ = ["Compressor", "Decompressor", "compress", "decompress"]
 
 
-def for_decompression() -> Any:
-    """Return the library for reading."""
-    return fast() or zlib
+class Compressor(DeflateCompressor):
+    """Bytes to one raw deflate stream. One object serves one run; `compress` explains the argument.
+
+    Example: `data = b"".join([*compressor.feed(b"rows"), *compressor.finish()])`.
+    """
+
+    def __init__(self, level: int = 6) -> None:
+        """Check the level and make it for one run."""
+        super().__init__(RAW, level, b"")
+
+
+class Decompressor(MembersDecompressor):
+    """One raw deflate stream to bytes. One object serves one run; `decompress` explains the arguments.
+
+    Example: `data = b"".join([*decompressor.feed(chunk), *decompressor.finish()])`.
+    """
+
+    # It may begin with any byte.
+    format = Format("deflate", "stream", (b"",), partial(DeflateMember, RAW), several=False)
+
+
+def compress(level: int = 6, *, threads: int = 1) -> Stage[BytesLike, bytes]:
+    """Compress a stream of bytes into one raw deflate stream.
+
+    Example:
+        await sf.pipeline(chunks, deflate.compress(), sink)
+
+    The work is done in a thread of its own while the loop goes on. The bytes are the same for the same data, however it
+    is chunked, and for any machine with the same library. No data gives a valid stream of zero bytes.
+
+    Args:
+        level: 0 (stored), 1 (fastest) to 9 (smallest), as for `gzip.compress`. With the extra `fast`, 1 to 3 are done
+            by isal: about ten times faster than 6, and some 10 % larger.
+        threads: 1, or more for as many blocks at once: `2 * threads` blocks of 1 MiB are held at most. The stream then
+            is less than a tenth of a percent larger, and the same for any number above 1.
+
+    Raises `UsageError`, at once, for a level or a number of threads that cannot be.
+
+    Cancellation: waits for the block in the thread (some milliseconds). The last block is written only after a clean
+    end, so a stream that was cut short can never be mistaken for a whole one.
+    """
+    check_deflate_level(level)
+    check_capacity("threads", threads)
+    if threads > 1:
+        make = partial(ParallelDeflateCompressor, RAW, level, b"")
+        return compress_stage_in_parallel(make, name="deflate.compress", threads=threads)
+    return compress_stage(partial(Compressor, level), name="deflate.compress", thread_above=8 * 1024)
+
+
+def decompress(
+    *, max_output_bytes: int | None = None, max_ratio: float | None = 200, trailing: Trailing = "error"
+) -> Stage[BytesLike, bytes]:
+    """Decompress one raw deflate stream, in pieces of at most 256 KiB.
+
+    Example:
+        await sf.pipeline(entry_of_an_archive, deflate.decompress(max_output_bytes=size), sink)
+
+    Chunks of 64 KiB and more are worked off in a thread. There is no checksum: damage is found where it makes data that
+    cannot be, and where the stream does not end.
+
+    Args:
+        max_output_bytes: the most bytes it may expand to; `None`: no limit. Memory is bounded in any case.
+        max_ratio: how many times larger than its input the output may be, judged over each 16 MiB of output. Text is
+            compressed 5 to 20 times, the most that is possible is about 1030. `None`: no limit.
+        trailing: what to do with data behind the stream: `"error"` or `"ignore"`.
+
+    Raises `FormatError` with the byte offset for data that cannot be or is followed by something else; `TruncatedError`
+    when it ends inside the stream, also when there is no data at all; `LimitExceeded` beyond the limits.
+
+    Cancellation: waits for the piece in the thread (about a millisecond).
+    """
+    make = partial(Decompressor, max_output_bytes=max_output_bytes, max_ratio=max_ratio, trailing=trailing)
+    return decompress_stage(make, name="deflate.decompress")

@@ -1,18 +1,18 @@
 """gzip: `compress` and `decompress`, with every way a file can be cut, damaged or hostile made visible.
 
 What lives here: the two stages, and the codecs behind them as public names. What must not: the work, which is in
-`gzip_compressor`, `gzip_decompressor` and `gzip_header`; threads, which `engine.codecs` has.
+`gzip_compressor`, `gzip_decompressor` and what they are made of; threads, which `engine.codecs` has.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
 
-from streamflow.engine.codecs import codec_stage, parallel_stage
-from streamflow.formats.gzip_compressor import BLOCK, Compressor, ParallelCompressor, check_options
-from streamflow.formats.gzip_decompressor import OUTPUT, Decompressor
-from streamflow.formats.pieces import PIECE, BytesLike
+from streamflow.formats.compression_limits import Trailing
+from streamflow.formats.compression_stages import compress_stage, compress_stage_in_parallel, decompress_stage
+from streamflow.formats.gzip_compressor import Compressor, ParallelCompressor, check_options
+from streamflow.formats.gzip_decompressor import Decompressor
+from streamflow.formats.pieces import BytesLike
 from streamflow.limits import check_capacity
 from streamflow.stages import Stage
 
@@ -45,21 +45,15 @@ def compress(level: int = 6, *, mtime: int = 0, threads: int = 1) -> Stage[Bytes
     check_capacity("threads", threads)
     if threads > 1:
         make = partial(ParallelCompressor, level, mtime=mtime)
-        return parallel_stage(make, name="gzip.compress", threads=threads, holds=(2 * threads + 1) * BLOCK)
-    return codec_stage(
-        lambda: Compressor(level, mtime=mtime),
-        name="gzip.compress",
-        thread_above=8 * 1024,
-        gather=BLOCK,
-        holds=BLOCK,
-    )
+        return compress_stage_in_parallel(make, name="gzip.compress", threads=threads)
+    return compress_stage(partial(Compressor, level, mtime=mtime), name="gzip.compress", thread_above=8 * 1024)
 
 
 def decompress(
     *,
     max_output_bytes: int | None = None,
     max_ratio: float | None = 200,
-    trailing: Literal["error", "ignore"] = "error",
+    trailing: Trailing = "error",
 ) -> Stage[BytesLike, bytes]:
     """Decompress gzip data: all members, one after the other, in pieces of at most 256 KiB.
 
@@ -82,9 +76,5 @@ def decompress(
 
     Cancellation: waits for the piece in the thread (about a millisecond).
     """
-
-    def make() -> Decompressor:
-        return Decompressor(max_output_bytes=max_output_bytes, max_ratio=max_ratio, trailing=trailing)
-
-    make()
-    return codec_stage(make, name="gzip.decompress", thread_above=64 * 1024, holds=OUTPUT + PIECE)
+    make = partial(Decompressor, max_output_bytes=max_output_bytes, max_ratio=max_ratio, trailing=trailing)
+    return decompress_stage(make, name="gzip.decompress")

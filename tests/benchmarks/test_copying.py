@@ -71,6 +71,6 @@ def test_the_time_of_each_thread_is_told(made):
 
 
 def test_without_isal_means_that_the_library_sees_none():
-    code = "import sys; sys.modules['isal'] = None; from streamflow.formats.deflate import fast; print(fast())"
+    code = "import sys; sys.modules['isal'] = None; from streamflow.formats.deflate_library import fast; print(fast())"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.stdout.strip() == "None", ended.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamflow.formats import deflate
+from streamflow.formats import deflate_library
 
 
 @pytest.fixture(params=["zlib", "isal"])
@@ -12,7 +12,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Run a test with zlib and, where the extra `fast` is installed, with isal."""
     name: str = request.param
     if name == "zlib":
-        monkeypatch.setattr(deflate, "fast", lambda: None)
-    elif deflate.fast() is None:
+        monkeypatch.setattr(deflate_library, "fast", lambda: None)
+    elif deflate_library.fast() is None:
         pytest.skip("isal (the extra `fast`) is not installed")
     return name

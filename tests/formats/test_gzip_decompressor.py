@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamflow.errors import FormatError, LimitExceeded, TruncatedError
-from streamflow.formats import gzip_decompressor
+from streamflow.formats import compression_limits
 from streamflow.formats.gzip_decompressor import Decompressor
 
 ROWS = b"".join(b"%d,%d,row of text\n" % (n, n * n) for n in range(30_000))
@@ -201,7 +201,7 @@ def test_a_bomb_behind_ordinary_data_is_stopped_too() -> None:
 
 
 def test_ordinary_data_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gzip_decompressor, "RATIO_WINDOW", 1 << 17)
+    monkeypatch.setattr(compression_limits, "RATIO_WINDOW", 1 << 17)
 
     assert run(Decompressor(), stdlib.compress(ROWS, 9)) == ROWS
 
