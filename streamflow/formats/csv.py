@@ -1,8 +1,8 @@
 """CSV: `parse` makes rows of bytes, `format` makes bytes of rows.
 
 What lives here: the two stages with their options, and the codecs behind them as public names. What must not: the work,
-which is in `csv_parser` (bytes to rows, headers), `csv_reader` (where a row ends), `csv_writer` (rows to bytes) and
-`csv_dialect`.
+which is in `csv_parser` (bytes to rows, headers), `csv_records` (rows of a type, bad rows), `csv_reader` (where a row
+ends), `csv_writer` (rows to bytes) and `csv_dialect`.
 
 The results are those of the standard library's `csv` module on the whole text, however the bytes arrive.
 """
@@ -10,16 +10,21 @@ The results are those of the standard library's `csv` module on the whole text, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict, Unpack, overload
+from functools import partial
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from streamflow.engine.codecs import codec_stage
+from streamflow.formats.bad_rows import Bad, parsing_stage
 from streamflow.formats.csv_dialect import AnyDialect, resolve_dialect
 from streamflow.formats.csv_parser import Header, Parser, Ragged
+from streamflow.formats.csv_records import RecordParser
 from streamflow.formats.csv_writer import Formatter
 from streamflow.formats.pieces import BytesLike
 from streamflow.stages import Stage
 
-__all__ = ["Formatter", "Parser", "format", "parse"]
+__all__ = ["Formatter", "Parser", "RecordParser", "format", "parse"]
+
+T = TypeVar("T")
 
 
 class ParseOptions(TypedDict, total=False):
@@ -38,6 +43,7 @@ class ParseOptions(TypedDict, total=False):
     max_row_bytes: int
     max_field: int | None
     ragged: Ragged
+    bad: Bad
 
 
 @overload
@@ -55,10 +61,14 @@ def parse(
 def parse(
     *, header: Header = True, rows: Literal["lists"], **options: Unpack[ParseOptions]
 ) -> Stage[BytesLike | str, list[Any]]: ...
+@overload
+def parse(
+    *, header: Literal[True] | Sequence[str] = True, rows: type[T], **options: Unpack[ParseOptions]
+) -> Stage[BytesLike | str, T]: ...
 def parse(
     *,
     header: Header = True,
-    rows: Literal["dicts", "lists"] | None = None,
+    rows: Any = None,
     dialect: AnyDialect = "excel",
     delimiter: str | None = None,
     quotechar: str | None = None,
@@ -72,6 +82,7 @@ def parse(
     max_row_bytes: int = 1 << 20,
     max_field: int | None = None,
     ragged: Ragged = "error",
+    bad: Bad = "error",
 ) -> Stage[Any, Any]:
     r"""Turn chunks of bytes (or text) into rows, wherever the chunks are cut.
 
@@ -85,7 +96,10 @@ def parse(
     Args:
         header: `True`: the first row that is not blank has the names. A list: these are the names. `False`: rows are
             lists.
-        rows: `"dicts"` (the default where there is a header) or `"lists"`.
+        rows: `"dicts"` (the default where there is a header), `"lists"`, or a type whose columns are checked and
+            converted: a dataclass, a `TypedDict`, a `NamedTuple`, a `msgspec.Struct` (with the extra `json`), or a
+            pydantic model. An empty field is `None` where the column may be `None` and no text. Other columns than
+            those of the type are left out.
         dialect: a name registered with the `csv` module, a `csv.Dialect`, or a subclass of it.
         delimiter: what separates fields; replaces what the dialect says, as do the next five, which mean what they mean
             in the `csv` module.
@@ -105,13 +119,17 @@ def parse(
         ragged: what to do with a row that has another number of fields than the header. `"error"`; `"pad"`: short rows
             get `None`, long ones are an error; `"keep"`: also long ones are kept, in a dictionary with the rest under
             the key `None`.
+        bad: what to do with a row that does not fit the header or the type: `"error"`, or a policy that skips it, such
+            as `sf.skip_errors(to=letters)`. The `DeadLetter` has the row and the number of its line.
 
     Raises `FormatError` that names the line, after all rows before it were delivered: a row that does not fit the
-    header, bad quoting, undecodable bytes, a name that is twice in the header. `TruncatedError` when the data ends
-    inside quotes (it names the line of the quote) or inside a character. `LimitExceeded` for rows and fields that are
-    too long. `UsageError`, at once, for options that mean nothing.
+    header or the type (it names the column), a header without a column that the type needs, bad quoting, undecodable
+    bytes, a name that is twice in the header. `TruncatedError` when the data ends inside quotes (it names the line of
+    the quote) or inside a character. `LimitExceeded` for rows and fields that are too long. `UsageError` and
+    `MissingExtra`, at once, for options that mean nothing and types that need a library that is not installed.
 
-    Cancellation: it never waits, so it is never caught in the middle; a row that is not complete yet is dropped.
+    Cancellation: it never waits (with a policy: but for the dead letters), so it is never caught in the middle; a row
+    that is not complete yet is dropped.
     """
     resolved = resolve_dialect(
         dialect,
@@ -126,18 +144,18 @@ def parse(
         },
     )
 
-    def make() -> Parser:
-        return Parser(
-            resolved,
-            header=header,
-            rows=rows or ("lists" if header is False else "dicts"),
-            encoding=encoding,
-            errors=errors,
-            max_row_bytes=max_row_bytes,
-            max_field=max_field,
-            ragged=ragged,
-        )
-
+    options: dict[str, Any] = {
+        "header": header,
+        "rows": rows or ("lists" if header is False else "dicts"),
+        "encoding": encoding,
+        "errors": errors,
+        "max_row_bytes": max_row_bytes,
+        "max_field": max_field,
+        "ragged": ragged,
+    }
+    if bad != "error" or not (rows is None or isinstance(rows, str)):
+        return parsing_stage(partial(RecordParser, resolved, **options), bad, name="csv.parse", holds=2 * max_row_bytes)
+    make = partial(Parser, resolved, **options)
     make()  # so that bad options are refused here and not when the run starts
     return codec_stage(make, name="csv.parse", holds=2 * max_row_bytes)
 
