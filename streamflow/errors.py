@@ -16,6 +16,7 @@ What must not: logic, imports from the rest of the package, errors of single lib
     ├── UsageError               a call that cannot mean anything              (a TypeError and a ValueError)
     ├── FormatError              bytes or rows that are not what they should be (a ValueError)
     │   ├── TruncatedError       the data ended too early                      (an EOFError)
+    │   ├── ChecksumMismatch     the checksum is not the expected one
     │   └── LimitExceeded        a limit that guards memory was passed
     ├── ObjectChanged            an object was overwritten while it was read   (an OSError)
     ├── CommitUnknown            the answer to a commit was lost: done or not, nobody knows (an OSError)
@@ -38,6 +39,7 @@ else:
 
 __all__ = [
     "ChannelClosed",
+    "ChecksumMismatch",
     "CommitUnknown",
     "CycleDeadlock",
     "EndOfChannel",
@@ -113,6 +115,10 @@ class TruncatedError(FormatError, EOFError):
 
 class LimitExceeded(FormatError):
     """A limit that guards memory was passed (a line, a field, a row, or what a compressed chunk expands to)."""
+
+
+class ChecksumMismatch(FormatError):
+    """Data is whole by its form, but its checksum is not the expected one; the message has both values."""
 
 
 class ObjectChanged(StreamflowError, OSError):

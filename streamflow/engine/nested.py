@@ -1,7 +1,8 @@
 """Runs within runs: what was started inside a run belongs to its picture.
 
 What lives here: `NestedStats`, the numbers of nested runs of one name; `Ledger`, where a run keeps those of its own;
-`Beside`, for a channel that is part of no run. What must not: how a run ends (conductor.py), texts about it (observe).
+`Beside`, for a channel that is part of no run; `publish`, by which a stage adds a value of its own. What must not: how
+a run ends (conductor.py), texts about it (observe).
 
 How it works
 ------------
@@ -34,10 +35,24 @@ from streamflow.channel import Channel
 from streamflow.engine.segments import Segment
 from streamflow.stages import Stage
 
-__all__ = ["NAMES", "Beside", "Counted", "Ledger", "NestedStats", "Numbers", "dropped_in", "here", "sums"]
+__all__ = [
+    "NAMES",
+    "Beside",
+    "Counted",
+    "Ledger",
+    "NestedStats",
+    "Numbers",
+    "dropped_in",
+    "here",
+    "publish",
+    "sums",
+]
 
 NAMES = 16
 """How many names of nested runs are told apart."""
+
+VALUES = 64
+"""How many values that its stages publish a run keeps."""
 
 _OTHERS = "others"
 
@@ -140,7 +155,7 @@ class Ledger:
     `grace` is that of the run, in seconds: what is started inside it takes it over.
     """
 
-    __slots__ = ("_live", "_moved", "_totals", "grace")
+    __slots__ = ("_live", "_moved", "_totals", "_values", "grace")
 
     def __init__(self, grace: float) -> None:
         """Begin with none."""
@@ -148,6 +163,7 @@ class Ledger:
         self._live: dict[Counted, Ledger | None] = {}
         self._totals: _Totals = {}
         self._moved: Ledger | None = None
+        self._values: dict[str, str] = {}
 
     def enter(self, entry: Counted, within: Ledger | None = None) -> None:
         """Count this one from now on; `within` is its own ledger, if it has one."""
@@ -169,6 +185,24 @@ class Ledger:
         with _lock:
             _add(self._where()._totals, name, numbers)
 
+    def publish(self, name: str, value: str) -> None:
+        """Keep a value under this name, or under the name with a number if it is taken."""
+        with _lock:
+            self._where()._keep(name, value)
+
+    def _keep(self, name: str, value: str) -> None:
+        key, number = name, 1
+        while key in self._values:
+            number += 1
+            key = f"{name} ({number})"
+        if len(self._values) < VALUES:
+            self._values[key] = value
+
+    def values(self) -> dict[str, str]:
+        """Return the values so far, those of nested runs that are over too."""
+        with _lock:
+            return dict(self._values)
+
     def _where(self) -> Ledger:
         """The ledger that counts: the outer one, once that has taken this one over."""
         ledger = self
@@ -182,7 +216,9 @@ class Ledger:
         self._live.update(inner._live)
         for name, numbers in inner._totals.items():
             _add(self._totals, name, numbers)
-        inner._live, inner._totals = {}, {}
+        for name, value in inner._values.items():
+            self._keep(name, value)
+        inner._live, inner._totals, inner._values = {}, {}, {}
 
     def stats(self) -> tuple[NestedStats, ...]:
         """Return the numbers so far by name, those of runs within nested runs too."""
@@ -204,6 +240,13 @@ class Ledger:
 
 here: ContextVar[Ledger | None] = ContextVar("streamflow.run", default=None)
 """The ledger of the run whose task, or whatever that started, runs now."""
+
+
+def publish(name: str, value: str) -> None:
+    """Show a value in the report of the run that this is called in; outside a run it does nothing."""
+    ledger = here.get()
+    if ledger is not None:
+        ledger.publish(name, value)
 
 
 class Beside:

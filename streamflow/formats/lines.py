@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from streamflow.errors import LimitExceeded
 from streamflow.formats.pieces import PIECE, and_then, bytes_of, cut, refuse_item
+from streamflow.formats.text_held import Held
 from streamflow.limits import check_capacity
 
 __all__ = ["LineSplitter"]
@@ -28,8 +29,8 @@ class LineSplitter(Generic[Text]):
         check_capacity("max_length", max_length)
         self._max = max_length
         self._keepends = keepends
-        self._held: list[Text] = []
-        self._size = 0
+        self._held: Held[Any] = Held("")
+        self._ends_in_return = False
         self._number = 1
         self._newline: Any = None
         self._return: Any = None
@@ -40,15 +41,16 @@ class LineSplitter(Generic[Text]):
         chunk: Any = given if isinstance(given, str) else bytes_of(given, "text.lines")
         if self._newline is None:
             self._newline, self._return = ("\n", "\r") if isinstance(chunk, str) else (b"\n", b"\r")
+            self._held = Held(self._newline[:0])
         if isinstance(chunk, str) is not isinstance(self._newline, str):
             refuse_item("text.lines", data, "one kind, str or bytes throughout")
         return itertools.chain.from_iterable(map(self._split, cut(chunk, PIECE)))
 
     def finish(self) -> Iterable[Text]:
         """Return the last line if no newline ended it."""
-        if self._size > self._max:
+        if self._held.size > self._max:
             raise self._too_long(self._number)
-        return (self._newline[:0].join(self._held),) if self._held else ()
+        return (self._held.take(self._newline[:0]),) if self._held.size else ()
 
     def _split(self, piece: Text) -> Iterable[Text]:
         parts = piece.split(self._newline)
@@ -56,14 +58,12 @@ class LineSplitter(Generic[Text]):
         found: list[Text] = []
         bodies: list[Text] = []
         if parts:
-            self._held.append(parts[0])
-            parts[0] = self._newline[:0].join(self._held)
-            self._held, self._size = [], 0
+            parts[0] = self._held.take(parts[0])
             bodies = [part[:-1] if part.endswith(self._return) else part for part in parts]
             found = [part + self._newline for part in parts] if self._keepends else bodies
         if rest:
-            self._held.append(rest)
-            self._size += len(rest)
+            self._held.put(rest)
+            self._ends_in_return = rest.endswith(self._return)
         return self._checked(found, bodies)
 
     def _checked(self, found: list[Text], bodies: list[Text]) -> Iterable[Text]:
@@ -72,7 +72,7 @@ class LineSplitter(Generic[Text]):
             return and_then(found[:at], self._too_long(self._number + at))
         self._number += len(found)
         # A carriage return at the very end may belong to the line's end.
-        if self._size > self._max and self._size - self._held[-1].endswith(self._return) > self._max:
+        if self._held.size > self._max and self._held.size - self._ends_in_return > self._max:
             return and_then(found, self._too_long(self._number))
         return found
 

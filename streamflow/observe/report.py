@@ -55,6 +55,7 @@ class Report:
             _table(_stage_rows(stats)),
             _table(_channel_rows(stats)),
             _nested(stats),
+            "\n".join(f"{name}: {value}" for name, value in stats.values.items()),
             _wrapped(_account(stats)),
         ]
         return "\n\n".join([*filter(None, blocks), _wrapped(self.bottleneck) + "\n" + _wrapped(self.advice)])

@@ -6,8 +6,8 @@ What lives here: frozen snapshots (`StageStats`, `RunStats`) and the one functio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from streamflow.channel import ChannelStats
@@ -53,6 +53,7 @@ class RunStats:
     """A snapshot of a run: its stages, its channels, and how long it has been going, in seconds.
 
     `nested` says by name what runs its stages have started themselves came to: further sources, branches, groups.
+    `values` holds what stages have found out, by their names, the first 64 of them: `{"checksum.sha256": "ba78..."}`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class RunStats:
     stages: tuple[StageStats, ...]
     channels: tuple[ChannelStats, ...]
     nested: tuple[NestedStats, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def balanced(self) -> bool:
@@ -92,6 +94,7 @@ def snapshot(run: Run) -> RunStats:
         stages=stages,
         channels=tuple(channel.stats() for channel in run.channels),
         nested=run.nested.stats(),
+        values=run.nested.values(),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -75,6 +77,14 @@ def test_a_line_beyond_the_limit_is_an_error_after_the_lines_before_it(sample: s
         assert error.startswith(f"LimitExceeded: line {long + 1} is longer than max_length={limit}")
 
 
+def test_a_line_as_long_as_the_limit_may_end_in_a_return_and_a_newline_of_two_chunks() -> None:
+    """L1: the limit is without the line end."""
+    assert outcome(LineSplitter[str](3), ["abc\r", "\nd"]) == (["abc", "d"], "")
+    assert outcome(LineSplitter[str](3), ["abc", "\r", "\nd"]) == (["abc", "d"], "")
+    assert outcome(LineSplitter[str](3), ["abc\r", "d"])[1].startswith("LimitExceeded: line 1")
+    assert outcome(LineSplitter[str](3), ["abc\r"])[1].startswith("LimitExceeded: line 1")
+
+
 def test_a_long_line_is_found_before_its_end_has_come() -> None:
     """H64: memory stays bounded when no newline comes at all."""
     splitter = LineSplitter[bytes](1000)
@@ -97,3 +107,29 @@ def test_text_and_bytes_are_not_mixed() -> None:
     list(splitter.feed("text"))
     with pytest.raises(UsageError, match=r"text\.lines takes items of one kind"):
         splitter.feed(b"bytes")
+
+
+def test_a_long_line_in_tiny_chunks_takes_little_more_than_its_size() -> None:
+    """One object for each chunk would take thirty times as much."""
+    splitter = LineSplitter[str]()
+    tracemalloc.start()
+    try:
+        for number in range(30_000):
+            assert not list(splitter.feed(f"{number % 90 + 10}"))
+        assert tracemalloc.get_traced_memory()[1] < 300_000
+    finally:
+        tracemalloc.stop()
+    assert list(splitter.finish()) == ["".join(f"{number % 90 + 10}" for number in range(30_000))]
+
+
+def test_fuzzed_the_splitter_agrees_with_the_standard_library() -> None:
+    """Any bytes: NUL, lone carriage returns, invalid UTF-8."""
+    inputs = 2000
+    for seed in range(inputs):
+        rng = random.Random(seed)
+        data = bytes(rng.choices(b"\n\n\r\0ab\x85\xff\xe2", k=rng.randrange(200)))
+        expected = [line.encode("latin-1") for line in reference_lines(data.decode("latin-1"), keepends=False)]
+        at = [rng.randrange(len(data) + 1) for _ in range(rng.randrange(8))]
+
+        assert outcome(LineSplitter[bytes](), chunks_of(data, at)) == (expected, "")
+    print(f"text.lines: {inputs} inputs tried")  # noqa: T201  # shown by `pytest -s`

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
+import random
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from streamflow.errors import FormatError, TruncatedError, UsageError
 from streamflow.formats import text
 from streamflow.formats.text import Decoder, Encoder
+from streamflow.operators.sinks import collect
+from streamflow.pipelines import pipeline
 
 SAMPLE = "plain, é ü 😀\u2028\x0b\x0c line\r\nlone \r return\n\nlast"
 ENCODINGS = [
@@ -129,10 +133,48 @@ def test_utf_16_without_a_mark_is_a_format_error() -> None:
         run(Decoder("utf-16"), [b"abcd"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_missing_mark_is_named_also_where_what_follows_is_bad_too(encoding: str) -> None:
+    """L1: the standard library complains of whichever its chunks show it first."""
+    data = b"a\0\0\0" + b"\x00\xdc\xff\xff" * 2
+    errors = {outcome(Decoder(encoding), [data[:at], data[at:]])[1] for at in range(len(data) + 1)}
+
+    assert len(errors) == 1
+    assert next(iter(errors)).startswith("FormatError: undecodable bytes (UTF-")
+    assert "at byte offset 0 (line 1)" in next(iter(errors))
+
+
 def test_other_error_handlers_work_across_cuts() -> None:
     data = "é😀".encode()[1:-1] + b"\xff"
     for at in range(len(data)):
         assert "".join(run(Decoder(errors="replace"), [data[:at], data[at:]])) == data.decode(errors="replace")
+
+
+def test_fuzzed_the_decoder_agrees_with_the_standard_library_or_says_where_it_does_not() -> None:
+    """H62: NUL, invalid and cut characters, in several encodings."""
+    inputs = 2000
+    for seed in range(inputs):
+        rng = random.Random(seed)
+        encoding = rng.choice(["utf-8", "utf-16", "utf-16-le", "utf-32", "shift_jis", "gb18030"])
+        sample = "".join(rng.choices("a\0\n\ré😀\ufeff漢", k=rng.randrange(40)))
+        data = bytearray(sample.encode(encoding, "ignore"))
+        for _ in range(rng.choice((0, 0, 1, 3))):
+            if data:
+                data[rng.randrange(len(data))] = rng.randrange(256)
+        data = data[: len(data) - rng.choice((0, 0, 1))]
+        whole, whole_error = outcome(Decoder(encoding), [bytes(data)])
+        parts, error = outcome(Decoder(encoding), chunks_of(bytes(data), rng.choices(range(len(data) + 1), k=5)))
+
+        assert ("".join(parts), error) == ("".join(whole), whole_error)
+        try:
+            # The decoder of the whole would guess the order of bytes where there is no mark.
+            incremental = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+            expected = incremental.decode(data, final=True)
+        except UnicodeError:
+            assert whole_error
+        else:
+            assert ("".join(whole), whole_error) == (expected, "")
+    print(f"text.decode: {inputs} inputs tried")  # noqa: T201  # shown by `pytest -s`
 
 
 # --- encode ----------------------------------------------------------------------------------------------------------
@@ -195,3 +237,24 @@ async def test_the_stages_work_by_hand() -> None:
 
     assert [line async for line in stages] == ["one", "two"]
     assert (text.decode().name, text.encode().name, text.lines().name) == ("text.decode", "text.encode", "text.lines")
+
+
+# --- split and join --------------------------------------------------------------------------------------------------
+
+
+async def test_what_join_writes_split_reads_back() -> None:
+    items = ["one", "", "two; three", "last"]
+
+    assert items == await pipeline(items, text.join("||"), text.split("||"), collect())
+    assert items == await pipeline(items, text.join(), text.encode(), text.decode(), text.lines(), collect())
+
+
+def test_options_of_split_and_join_are_refused_when_the_stage_is_made() -> None:
+    """F14."""
+    with pytest.raises(UsageError, match="delimiter=''"):
+        text.split("")
+    with pytest.raises(UsageError, match="max_length"):
+        text.split(";", max_length=0)
+    with pytest.raises(UsageError, match="end=''"):
+        text.join("")
+    assert (text.split(";").name, text.join().name) == ("text.split", "text.join")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamflow as sf
+from streamflow.engine.nested import VALUES
 from streamflow.testing import Gate, SlowSink, StepLoop, TrackedSource
 
 
@@ -305,3 +307,41 @@ def test_a_nested_account_that_does_not_balance_makes_the_whole_unbalanced() -> 
     broken = sf.RunStats("job", 1.0, True, (), (), (sf.NestedStats("a"), sf.NestedStats("b", balanced=False)))
 
     assert (whole.balanced, broken.balanced) == (True, False)
+
+
+# --- what stages have found out --------------------------------------------------------------------------------------
+
+
+async def test_values_of_stages_are_in_the_statistics_and_in_the_report() -> None:
+    job = sf.stream([b"abc"]).through(sf.checksum("md5")).through(sf.checksum("crc32")).through(sf.checksum("md5"))
+    ended = job.to(sf.drain())
+    await ended.run()
+
+    md5 = hashlib.md5(b"abc", usedforsecurity=False).hexdigest()
+    assert ended.report.stats.values == {
+        "checksum.md5": md5,
+        "checksum.crc32": "352441c2",
+        "checksum.md5 (2)": md5,
+    }
+    assert f"checksum.md5 (2): {md5}" in str(ended.report)
+
+
+async def test_a_value_of_a_part_is_no_value() -> None:
+    failed = sf.stream([b"abc"]).through(sf.checksum("md5", expected="0" * 32)).to(sf.drain())
+    with pytest.raises(sf.ChecksumMismatch):
+        await failed.run()
+    stopped = sf.stream(itertools.repeat(b"a")).through(sf.checksum()).take(1).to(sf.drain())
+    await stopped.run()
+
+    assert (failed.report.stats.values, stopped.report.stats.values) == ({}, {})
+
+
+async def test_values_of_nested_runs_are_bounded() -> None:
+    async def each(items: Any) -> Any:
+        async for item in items:
+            yield await sf.pipeline([item], sf.checksum("md5"), sf.collect())
+
+    job = sf.stream([b"%d" % number for number in range(100)]).through(each).to(sf.drain())
+    await job.run()
+
+    assert len(job.report.stats.values) == VALUES
