@@ -1,7 +1,8 @@
-"""Local files as a source and a sink of bytes.
+"""Local files as sources and sinks of bytes.
 
-What lives here: `read` and `write`. What must not: formats (a CSV file is `files.read(path)` and then
-`csv.parse()`), and the steps of a commit.
+What lives here: `read`, `read_many` and `write`, and the face of the place: `append`, `follow`, `split` and `walk` have
+files of their own. What must not: formats (a CSV file is `files.read(path)` and then `csv.parse()`), and the steps of a
+commit.
 
 How it works. Each open file has one thread of its own, and every call on its handle goes through that thread's queue,
 in blocks of 1 MiB: a hop per 64 KiB would read at a twelfth of the speed. Reading is one block ahead, writing up to two
@@ -15,27 +16,34 @@ A file is written beside its name and renamed when it is whole: see `partfile.py
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from typing import Any, TypeAlias, TypeVar, cast, overload
 
 import anyio
 
 from streamflow.engine.shielding import finish
-from streamflow.engine.threads import Worker
-from streamflow.errors import TruncatedError, UsageError
+from streamflow.errors import UsageError
 from streamflow.places.ahead import ReadAhead
+from streamflow.places.append import append
 from streamflow.places.behind import HOLDS, WriteBehind
 from streamflow.places.blocks import MIB, Gather, positive
-from streamflow.places.handles import opened
+from streamflow.places.file_reader import FileReader
+from streamflow.places.follow import follow
+from streamflow.places.many import many
 from streamflow.places.partfile import PartFile
+from streamflow.places.split import split
+from streamflow.places.walk import parted, walk
 from streamflow.places.written import Written
 from streamflow.stages import Sink, Source
+from streamflow.types import SourceLike, StageFunction
 
-if TYPE_CHECKING:
-    from aiofiles.threadpool.binary import AsyncFileIO  # a name of its stubs only
+__all__ = ["append", "follow", "read", "read_many", "split", "walk", "write"]
 
-__all__ = ["read", "write"]
+A = TypeVar("A")
+B = TypeVar("B")
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
@@ -54,67 +62,122 @@ def read(path: FilePath, *, block: int = MIB, offset: int = 0, length: int | Non
     Raises, when it runs, Python's own `FileNotFoundError`, `IsADirectoryError`, `PermissionError` and other `OSError`s,
     and `TruncatedError` if the file ends before `length` bytes.
 
-    Cancellation: the read under way is waited for, then the file is closed and its thread ended. (A FIFO that nobody
-    writes to keeps a read under way for ever.)
+    Cancellation: the read under way is waited for, then the file is closed and its thread ended. A FIFO that nobody
+    writes to has neither: the wait for its writer ends at once.
     """
     name, size = os.fspath(path), positive("block", block)
     if offset < 0 or (length is not None and length < 0):
         raise UsageError(f"offset and length are bytes, 0 or more; not {offset!r} and {length!r}")
 
     async def blocks() -> AsyncIterator[bytes]:
-        reader = _Reader(name, size, offset, length)
-        ahead = ReadAhead(reader.fetch, cancels=False)
+        reader = FileReader(name, size, offset, length)
         try:
             await finish(reader.open())
-            while data := await ahead.next():
-                yield data
+            ahead = ReadAhead(reader.fetch, cancels=reader.cancels)
+            try:
+                while data := await ahead.next():
+                    yield data
+            finally:
+                await finish(ahead.close())
         finally:
-            await finish(_closed(ahead, reader))
+            await finish(reader.close())
 
     return Source(blocks, name=f"files.read({name})", threads=1, holds=2 * size)
 
 
-async def _closed(ahead: ReadAhead, reader: _Reader) -> None:
-    await ahead.close()
-    await reader.close()
+@overload
+def read_many(paths: FilePath | SourceLike[FilePath], *, concurrency: int = ..., block: int = ...) -> Source[bytes]: ...
+@overload
+def read_many(
+    paths: FilePath | SourceLike[FilePath],
+    stage: StageFunction[bytes, A],
+    /,
+    *,
+    concurrency: int = ...,
+    ordered: bool = ...,
+    block: int = ...,
+) -> Source[A]: ...
+@overload
+def read_many(
+    paths: FilePath | SourceLike[FilePath],
+    stage: StageFunction[bytes, A],
+    stage2: StageFunction[A, B],
+    /,
+    *,
+    concurrency: int = ...,
+    ordered: bool = ...,
+    block: int = ...,
+) -> Source[B]: ...
+@overload
+def read_many(
+    paths: FilePath | SourceLike[FilePath],
+    *stages: object,
+    concurrency: int = ...,
+    ordered: bool = ...,
+    block: int = ...,
+) -> Source[Any]: ...
+def read_many(
+    paths: FilePath | SourceLike[FilePath],
+    *stages: object,
+    concurrency: int = 1,
+    ordered: bool = True,
+    block: int = MIB,
+) -> Source[Any]:
+    """Read many files, one after another or several at once, each through stages of its own.
+
+    Example: `files.read_many("orders/**/*.csv.gz", gzip.decompress(), csv.parse(), concurrency=4)` gives the rows of
+    all these files; each has its own header.
+
+    Args:
+        paths: a pattern such as `"logs/2026-*/**/*.log"` (see `walk`; the files come sorted; `glob.escape(path)` takes
+            a path as it is), or any source of paths.
+        stages: what the bytes of each file go through by themselves. Without any, the bytes of the files follow each
+            other, as from `cat`.
+        concurrency: how many files may be open at once.
+        ordered: all of the first file, then all of the second, with those to come read ahead; else items of the files
+            that are open as they come.
+        block: the size of the blocks that are read, in bytes.
+
+    Memory: for each open file what `files.read` and its stages hold.
+
+    Raises `UsageError` for bounds that cannot mean anything, and for `ordered=False` without stages, which would mix
+    the bytes of different files. When it runs, `FileNotFoundError` for a pattern that no file matches, and what `read`
+    and the stages raise, with a note that names the file.
+
+    Cancellation, and a consumer that has enough: as for `read`, for each file that is open.
+    """
+    if not ordered and not stages:
+        raise UsageError(
+            "read_many(ordered=False) would mix the bytes of different files; give it the stages that make items of "
+            "them: files.read_many(paths, text.decode(), text.lines(), concurrency=4, ordered=False)."
+        )
+    positive("block", block)
+    pattern = os.fspath(paths) if isinstance(paths, (str, os.PathLike)) else None
+    names = cast("SourceLike[FilePath]", paths) if pattern is None else _matches(pattern)
+    return many(
+        names,
+        lambda path: read(path, block=block),
+        *stages,
+        like=read(os.devnull, block=block),
+        concurrency=concurrency,
+        ordered=ordered,
+        name=f"files.read_many({pattern or '...'})",
+    )
 
 
-class _Reader:
-    """One open file and its thread. What is awaited must run inside `finish`."""
+def _matches(pattern: str) -> Source[FilePath]:
+    found = walk(*parted(pattern))
 
-    def __init__(self, path: str, block: int, offset: int, length: int | None) -> None:
-        self._path = path
-        self._block = block
-        self._offset = offset
-        self._left = length
-        self._worker = Worker("streamflow-file-read")
-        self._handle: AsyncFileIO | None = None
+    async def some() -> AsyncGenerator[FilePath, None]:
+        none = True
+        async with aclosing(cast("AsyncGenerator[str, None]", found.open())) as paths:
+            async for path in paths:
+                none = False
+                yield path
+        if none:
+            raise FileNotFoundError(errno.ENOENT, "No file matches the pattern", pattern)
 
-    async def open(self) -> None:
-        self._handle = await opened(self._path, "rb", self._worker)
-        if self._offset:
-            await self._handle.seek(self._offset)
-
-    def fetch(self) -> asyncio.Future[bytes]:
-        """Begin to read the next block, `b""` at the end."""
-        if self._handle is None:
-            raise RuntimeError("fetch before open")
-        return asyncio.get_running_loop().run_in_executor(self._worker.executor, self._block_of, self._handle.fileno())
-
-    def _block_of(self, descriptor: int) -> bytes:
-        data = os.read(descriptor, self._block if self._left is None else min(self._block, self._left))
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left and not data:
-                raise TruncatedError(f"{self._path} ended {self._left} bytes before the length that was asked for")
-        return data
-
-    async def close(self) -> None:
-        try:
-            if self._handle is not None:
-                await self._handle.close()
-        finally:
-            await self._worker.close()
+    return Source(some, name=found.name, threads=1)
 
 
 def write(path: FilePath, *, sync: bool = True, overwrite: bool = True) -> Sink[bytes, Written]:

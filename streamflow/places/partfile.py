@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streamflow.engine.threads import Worker
@@ -27,7 +28,7 @@ from streamflow.places.handles import opened
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO  # a name of its stubs only
 
-__all__ = ["PartFile"]
+__all__ = ["PartFile", "part_name", "remove", "sync_directory", "write_all"]
 
 # Filesystems and platforms that cannot sync a directory say so by one of these.
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
@@ -60,7 +61,7 @@ class PartFile:
     async def open(self) -> None:
         """Make the part file; the result's own name is not touched."""
         self._target, self._mode = await self._worker.call(_target, self.path, self._overwrite)
-        part = _part_name(self._target)
+        part = part_name(self._target)
         self._handle = await opened(part, "xb", self._worker)
         self._part = part
 
@@ -72,12 +73,8 @@ class PartFile:
         return loop.run_in_executor(self._worker.executor, self._write, self._handle.fileno(), data)
 
     def _write(self, descriptor: int, data: bytes) -> None:
-        # The system may take only a part of a block without an error; then the rest follows.
-        rest = memoryview(data)
-        while rest:
-            taken = os.write(descriptor, rest)
+        for taken in write_all(descriptor, data):
             self.size += taken
-            rest = rest[taken:]
 
     async def commit(self) -> None:
         """Give the file its name. A sync that failed is never tried again: its pages may be gone."""
@@ -90,7 +87,7 @@ class PartFile:
         await self._handle.close()
         self._handle = None
         await self._worker.call(self._publish)
-        self.durable = self._sync and await self._worker.call(_sync_directory, os.path.dirname(self._target))
+        self.durable = self._sync and await self._worker.call(sync_directory, os.path.dirname(self._target))
         await self._worker.close()
 
     async def discard(self) -> None:
@@ -101,7 +98,7 @@ class PartFile:
                 with contextlib.suppress(OSError):  # what could not be flushed is thrown away anyway
                     await handle.close()
             if self._part and not self.committed:
-                await self._worker.call(_remove, self._part)
+                await self._worker.call(remove, self._part)
         finally:
             await self._worker.close()
 
@@ -113,6 +110,15 @@ class PartFile:
             os.link(self._part, self._target)  # unlike a rename it never replaces what is there
             self.committed = True
             os.unlink(self._part)
+
+
+def write_all(descriptor: int, data: bytes) -> Iterator[int]:
+    """Write a block, in as many pieces as the system takes it without an error; give the size of each when written."""
+    rest = memoryview(data)
+    while rest:
+        taken = os.write(descriptor, rest)
+        yield taken
+        rest = rest[taken:]
 
 
 def _target(path: str, overwrite: bool) -> tuple[str, int | None]:  # noqa: FBT001  # a thread's call has positions only
@@ -134,19 +140,20 @@ def _target(path: str, overwrite: bool) -> tuple[str, int | None]:  # noqa: FBT0
     return target, stat.S_IMODE(mode)
 
 
-def _part_name(target: str) -> str:
+def part_name(target: str) -> str:
     """Return a hidden name beside the target that nobody else uses; a long one is cut to stay under 255 bytes."""
     directory, name = os.path.split(target)
     short = os.fsdecode(os.fsencode(name)[:200])
     return os.path.join(directory, f".{short}.{os.urandom(6).hex()}.part")
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
-def _sync_directory(path: str) -> bool:
+def sync_directory(path: str) -> bool:
     """Put the new name itself on disk; return whether this system can."""
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 
 import pytest
 
-from streamflow.places.behind import HOLDS, WriteBehind
+from streamflow.places.behind import HOLDS, WriteBehind, until_failure
 
 
 class Queue:
@@ -106,3 +108,48 @@ async def test_stop_cancels_what_waits_and_looks_at_what_failed():
 
     assert queue.futures[2].cancelled()
     await behind.drain()  # nothing is under way any more
+
+
+async def test_stop_leaves_no_gap_in_what_a_thread_writes():
+    """P2: a block is never begun when one before it was cancelled, wherever the thread comes in between."""
+    written, free = [], threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+
+        def write(block):
+            assert free.wait(10)
+            written.append(block)
+
+        def submit(block):
+            future = asyncio.get_running_loop().run_in_executor(executor, write, block)
+            if block == b"2":
+                future.add_done_callback(thread_goes_on)
+            return future
+
+        def thread_goes_on(_):
+            free.set()
+            executor.submit(int).result()  # when the thread has come to this, it has done all that it will
+
+        behind = WriteBehind(submit)
+        for block in (b"1", b"2", b"3", b"4"):
+            await behind.write(block)
+        behind.stop()
+        await turns()
+
+    assert written == [b"1"]
+
+
+def test_after_a_failure_nothing_more_is_done():
+    done = []
+
+    def work(number):
+        if number == 2:
+            raise OSError("disk")
+        done.append(number)
+
+    worked = until_failure(work)
+    worked(1)
+    with pytest.raises(OSError, match="disk"):
+        worked(2)
+    worked(3)
+
+    assert done == [1]

@@ -168,6 +168,56 @@ def test_a_source_says_what_it_costs():
     assert __file__ in source.where
 
 
+@pytest.fixture
+def fifo(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
+def writer_of(fifo):
+    return open(fifo, "wb", buffering=0)
+
+
+async def test_a_fifo_is_read_from_its_first_writer_to_its_last(fifo):
+    read = asyncio.ensure_future(collected(files.read(fifo)))
+    await asyncio.sleep(0.01)  # it waits for a writer, which a file at its end would not
+    with writer_of(fifo) as writer:
+        writer.write(b"first ")
+        await asyncio.sleep(0.01)
+        writer.write(b"second")
+
+    assert b"".join(await read) == b"first second"
+
+
+@pytest.mark.parametrize("length", [3, 10])
+async def test_a_part_of_a_fifo_is_read_by_length(fifo, length):
+    read = asyncio.ensure_future(collected(files.read(fifo, length=length)))
+    await asyncio.sleep(0.01)
+    with writer_of(fifo) as writer:
+        writer.write(b"abcd"[:length])
+
+    if length == 3:
+        assert b"".join(await read) == b"abc"
+    else:
+        with pytest.raises(TruncatedError, match="ended 6 bytes before"):
+            await read
+
+
+async def test_there_is_no_offset_in_a_fifo(fifo):
+    with pytest.raises(OSError, match="Illegal seek"):
+        await collected(files.read(fifo, offset=1))
+
+
+@pytest.mark.parametrize("turns", [5, 20, 40])
+async def test_waiting_for_a_fifo_that_nobody_writes_to_ends_when_cancelled(fifo, cancelled_after, turns):
+    """H44: no thread stands in it."""
+    before = set(os.listdir("/proc/self/fd"))
+    task = await cancelled_after(lambda: collected(files.read(fifo)), turns)
+
+    assert task.cancelled()
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
 # ------------------------------------------------------------------------------------------------------------ write
 
 
