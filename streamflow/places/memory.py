@@ -10,11 +10,13 @@ demos and tests.
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 
 from streamflow.errors import ObjectChanged
-from streamflow.places.stores import Fetched, Stored
+from streamflow.places.stores import DEFAULT, Fetched, Leftover, Stored, Terms
 
 __all__ = ["MemoryStore", "bucket"]
 
@@ -50,7 +52,7 @@ class MemoryStore:
         self.latency = latency
         self.bytes_per_second = bytes_per_second
         self._objects: dict[str, tuple[Stored, tuple[bytes, ...]]] = {}
-        self._open: set[MemoryUpload] = set()
+        self._open: dict[str, MemoryUpload] = {}
         self._versions = itertools.count(1)
         self._line_free_at = 0.0
 
@@ -86,17 +88,36 @@ class MemoryStore:
         await self._travel(0)
         return self._object(key)[0]
 
-    async def put(self, key: str, data: bytes) -> Stored:
-        """Store an object; it replaces one of the same key."""
+    async def put(self, key: str, data: bytes, terms: Terms = DEFAULT) -> Stored:
+        """Store an object; it replaces one of the same key, or raises `FileExistsError` if it may not."""
         await self._travel(len(data))
-        return self._keep(key, (data,))
+        return self._keep(key, (data,), terms)
 
-    async def begin(self, key: str, part_size: int, concurrency: int) -> MemoryUpload:  # noqa: ARG002  # the parts' sizes do not matter here
+    async def begin(self, key: str, part_size: int, concurrency: int, terms: Terms = DEFAULT) -> MemoryUpload:  # noqa: ARG002  # the parts' sizes do not matter here
         """Begin a multipart upload."""
         await self._travel(0)
-        upload = MemoryUpload(self, key, concurrency)
-        self._open.add(upload)
+        upload = MemoryUpload(self, key, concurrency, terms, f"upload-{next(self._versions)}")
+        self._open[upload.id] = upload
         return upload
+
+    async def listing(self, prefix: str) -> AsyncIterator[tuple[str, Stored]]:
+        """Give the objects whose key begins with `prefix`, in the order of their keys."""
+        await self._travel(0)
+        for key in self.keys():
+            if key.startswith(prefix) and key in self._objects:
+                yield key, self._objects[key][0]
+
+    async def leftovers(self, prefix: str) -> AsyncIterator[Leftover]:
+        """Give the open uploads to keys that begin with `prefix`."""
+        await self._travel(0)
+        for upload in tuple(self._open.values()):
+            if upload.key.startswith(prefix):
+                yield Leftover(upload.key, upload.id, upload.begun)
+
+    async def discard(self, leftover: Leftover) -> None:
+        """Abort an open upload."""
+        if leftover.id in self._open:
+            await self._open[leftover.id].abort()
 
     async def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
@@ -109,8 +130,11 @@ class MemoryStore:
         except KeyError:
             raise FileNotFoundError(f"No object {self.place}{key}") from None
 
-    def _keep(self, key: str, parts: tuple[bytes, ...]) -> Stored:
-        stored = Stored(sum(map(len, parts)), f'"{next(self._versions)}"')
+    def _keep(self, key: str, parts: tuple[bytes, ...], terms: Terms) -> Stored:
+        if key in self._objects and not terms.overwrite:
+            raise FileExistsError(errno.EEXIST, "There is an object already, and overwrite=False", self.place + key)
+        size, etag, now = sum(map(len, parts)), f'"{next(self._versions)}"', datetime.now(UTC)
+        stored = Stored(size, etag, now, terms.content_type, dict(terms.metadata))
         self._objects[key] = (stored, parts)
         return stored
 
@@ -127,11 +151,16 @@ class MemoryStore:
 class MemoryUpload:
     """A multipart upload to a `MemoryStore`."""
 
-    def __init__(self, store: MemoryStore, key: str, lanes: int) -> None:
+    cuts = False
+
+    def __init__(self, store: MemoryStore, key: str, lanes: int, terms: Terms, number: str) -> None:
         """Made by `MemoryStore.begin`."""
         self.lanes = lanes
+        self.key = key
+        self.id = number
+        self.begun = datetime.now(UTC)
         self._store = store
-        self._key = key
+        self._terms = terms
         self._parts: dict[int, bytes] = {}
 
     async def part(self, number: int, data: bytes) -> None:
@@ -142,13 +171,14 @@ class MemoryUpload:
     async def complete(self) -> Stored:
         """Make the object visible, with the parts in the order of their numbers."""
         await self._store._travel(0)  # noqa: SLF001
-        self._store._open.discard(self)  # noqa: SLF001
-        return self._store._keep(self._key, tuple(self._parts[number] for number in sorted(self._parts)))  # noqa: SLF001
+        stored = self._store._keep(self.key, tuple(self._parts[number] for number in sorted(self._parts)), self._terms)  # noqa: SLF001
+        self._store._open.pop(self.id, None)  # noqa: SLF001
+        return stored
 
     async def abort(self) -> None:
         """Throw the parts away."""
         await self._store._travel(0)  # noqa: SLF001
-        self._store._open.discard(self)  # noqa: SLF001
+        self._store._open.pop(self.id, None)  # noqa: SLF001
         self._parts.clear()
 
 

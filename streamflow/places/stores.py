@@ -1,29 +1,45 @@
-"""What an object store is: five verbs. The embedded store, the clouds' and a user's own are equals here.
+"""What an object store is: a few verbs. The embedded store, the clouds' and a user's own are equals here.
 
-What lives here: the protocols and the two records they speak in. What must not: any store.
+What lives here: the protocols and the records they speak in. What must not: any store.
 
-A store of your own is a class with these methods; give it as `objects.read(url, store=mine)`.
+A store of your own is a class with the methods of `Store`; give it as `objects.read(url, store=mine)`. Those of
+`Listing` and `Sweeping` are needed for `objects.list` and for `objects.leftovers` only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-__all__ = ["Fetched", "Store", "Stored", "Upload"]
+__all__ = ["Fetched", "Leftover", "Listing", "Store", "Stored", "Sweeping", "Terms", "Upload"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that is there.
+    """An object that is there. Two are equal if they are the same version.
 
     Args:
         size: in bytes.
         etag: names this version of it; `None` if the store has no such thing.
+        modified: when this version was stored, if the store says so.
+        content_type: what it was stored as; `None` where the store was not asked (a listing does not tell it).
+        metadata: what was stored beside it; `None` where the store was not asked.
+        url: where it is, as `objects.read` takes it; only `objects.list` fills it in.
     """
 
     size: int
     etag: str | None
+    modified: datetime | None = field(default=None, compare=False)
+    content_type: str | None = field(default=None, compare=False)
+    metadata: Mapping[str, str] | None = field(default=None, compare=False)
+    url: str = field(default="", compare=False)
+
+    def same_version(self, other: Stored) -> bool:
+        """Return whether both are one version: by size and ETag, and by time where there is no exact ETag."""
+        exact = self.etag is not None and not self.etag.startswith("W/")
+        return self == other and (exact or self.modified == other.modified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +51,44 @@ class Fetched:
         stored: the whole object's size and version.
     """
 
-    data: bytes
+    data: bytes | memoryview
     stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an object is to be stored.
+
+    Args:
+        content_type: its media type; `None` leaves it to the store.
+        metadata: names and values to keep beside it.
+        overwrite: whether it may replace an object; otherwise storing it raises `FileExistsError` if there is one at
+            the moment of the commit.
+    """
+
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = True
+
+
+DEFAULT = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A multipart upload that was begun and neither completed nor aborted: its parts are paid for and invisible.
+
+    Args:
+        key: what the object would have been.
+        id: names the upload.
+        begun: when.
+        url: the key as a URL.
+    """
+
+    key: str
+    id: str
+    begun: datetime
+    url: str = field(default="", compare=False)
 
 
 class Upload(Protocol):
@@ -45,6 +97,10 @@ class Upload(Protocol):
     @property
     def lanes(self) -> int:
         """How many `part` calls may run at once; 1 if it overlaps them by itself."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it cuts the parts by itself, so that what it is given after the first may be of any size."""
 
     async def part(self, number: int, data: bytes) -> None:
         """Store part `number` (from 1). Cancelling it must leave the upload in a state that `abort` can clean up."""
@@ -71,13 +127,30 @@ class Store(Protocol):
         """Return up to `length` bytes from `start`; with an `etag`, raise `ObjectChanged` if it is another version."""
 
     async def info(self, key: str) -> Stored:
-        """Return size and version of an object."""
+        """Return size and version of an object, and its metadata: by them a commit whose answer was lost is found."""
 
-    async def put(self, key: str, data: bytes) -> Stored:
+    async def put(self, key: str, data: bytes, terms: Terms = DEFAULT) -> Stored:
         """Store a small object in one request."""
 
-    async def begin(self, key: str, part_size: int, concurrency: int) -> Upload:
+    async def begin(self, key: str, part_size: int, concurrency: int, terms: Terms = DEFAULT) -> Upload:
         """Begin a multipart upload with parts of `part_size` bytes (more, if not `equal_parts`)."""
 
     async def delete(self, key: str) -> None:
         """Remove an object. Removing what is not there is no error."""
+
+
+class Listing(Protocol):
+    """A store that can say what is in it."""
+
+    def listing(self, prefix: str) -> AsyncIterator[tuple[str, Stored]]:
+        """Give the key and the version of each object whose key begins with `prefix`."""
+
+
+class Sweeping(Protocol):
+    """A store that knows the uploads which were begun and never ended."""
+
+    def leftovers(self, prefix: str) -> AsyncIterator[Leftover]:
+        """Give each open upload to a key that begins with `prefix`."""
+
+    async def discard(self, leftover: Leftover) -> None:
+        """Abort it. One that has ended meanwhile is no error."""

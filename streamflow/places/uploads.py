@@ -10,7 +10,7 @@ every 1,000, so that the default of 8 MiB reaches 7.8 TiB, and as they grow fewe
 is reached.
 
 There is one commit point, `complete`. Up to it every ending aborts; from it on the request runs to its end, and if its
-answer is lost the store is asked whether the object is there.
+answer is lost the store is asked whether the object is there (`outcomes.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from typing import Any
 
 from streamflow.engine.shielding import finish
 from streamflow.errors import CommitUnknown
-from streamflow.places.stores import Store, Stored, Upload
+from streamflow.places.blocks import MIB
+from streamflow.places.outcomes import Outcome, marked, outcome
+from streamflow.places.stores import DEFAULT, Store, Stored, Terms, Upload
 
 __all__ = ["PARTS", "Uploading"]
 
@@ -37,15 +39,19 @@ class Uploading:
 
     Args:
         label: names the object in errors.
+        terms: how to store it.
     """
 
-    def __init__(self, store: Store, key: str, label: str, part_size: int, concurrency: int) -> None:
+    def __init__(  # noqa: PLR0917  # made in one place
+        self, store: Store, key: str, label: str, part_size: int, concurrency: int, terms: Terms = DEFAULT
+    ) -> None:
         """Begin nothing yet: an object smaller than a part needs no upload."""
         self._store = store
         self._key = key
         self._label = label
         self._part_size = part_size
         self._concurrency = concurrency
+        self._terms = marked(terms)
         self._upload: Upload | None = None
         self._parts: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -55,7 +61,9 @@ class Uploading:
 
     @property
     def wanted(self) -> int:
-        """How many bytes the next part should have."""
+        """How many bytes the next part should have; less where the upload cuts parts by itself, which saves a copy."""
+        if self._upload is not None and self._upload.cuts:
+            return min(self._part_size, MIB)
         return self._part_size if self._store.equal_parts else self._part_size * 2 ** (self._count // 1000)
 
     async def send(self, data: bytes) -> None:
@@ -64,7 +72,7 @@ class Uploading:
         Raises what an earlier part failed with, and `OSError` (EFBIG) past the last part. Cancellation: allowed; then
         abort.
         """
-        if self._count >= PARTS:
+        if self._parts_with(len(data)) > PARTS:
             limit = f"{PARTS} parts of {self._part_size} bytes"
             raise OSError(
                 errno.EFBIG, f"{self._label} is larger than {limit}; give expected_size= or part_size= (bytes)"
@@ -75,6 +83,10 @@ class Uploading:
         while len(self._parts) >= max(1, lanes):
             await self._one_sent()
         self._start(data)
+
+    def _parts_with(self, more: int) -> int:
+        cuts = self._upload is not None and self._upload.cuts
+        return -(-(self.size + more) // self._part_size) if cuts else self._count + 1
 
     async def drain(self, rest: bytes) -> None:
         """Send what is left and wait until every part is stored. Cancellation: allowed; then abort."""
@@ -90,9 +102,10 @@ class Uploading:
     async def complete(self) -> Stored:
         """Make the object visible. Call it inside `finish`.
 
-        Raises `CommitUnknown` when the answer was lost and an object of this size is there, or nobody can say.
+        Raises `CommitUnknown` when the answer was lost and the store cannot say whether the object is there.
         """
-        request = self._store.put(self._key, self._whole) if self._upload is None else self._upload.complete()
+        upload = self._upload
+        request = upload.complete() if upload else self._store.put(self._key, self._whole, self._terms)
         stored = await self._answered(request)
         self.committed = True
         self._upload = None
@@ -112,7 +125,17 @@ class Uploading:
 
     async def _begin(self) -> None:
         # Kept before anything else can happen: an upload whose id is lost can never be aborted.
-        self._upload = await self._store.begin(self._key, self._part_size, self._concurrency)
+        if not self._terms.overwrite:
+            await self._refuse_if_there()
+        self._upload = await self._store.begin(self._key, self._part_size, self._concurrency, self._terms)
+
+    async def _refuse_if_there(self) -> None:
+        """Say now what the commit would say after many parts; the commit asks again, and only its answer counts."""
+        try:
+            await self._store.info(self._key)
+        except OSError:
+            return
+        raise FileExistsError(errno.EEXIST, "There is an object already, and overwrite=False", self._label)
 
     def _start(self, data: bytes) -> None:
         if self._upload is None:
@@ -128,26 +151,24 @@ class Uploading:
             raise failure
 
     async def _answered(self, request: Coroutine[Any, Any, Stored]) -> Stored:
-        """Wait for the answer to a commit. A refusal is raised as it is; a lost answer is looked into."""
+        """Wait for the answer to a commit.
+
+        A refusal may be the answer to a repetition of a request that had been granted, so it is looked into as well.
+        """
         try:
             return await request
-        except (FileNotFoundError, PermissionError):
+        except PermissionError:
             raise
         except OSError as error:
-            if not await self._may_be_there():
+            found = await outcome(self._store, self._key, self.size, self._terms)
+            if isinstance(found, Stored):
+                return found
+            if found is Outcome.ABSENT or isinstance(error, (FileNotFoundError, FileExistsError)):
                 raise
             raise CommitUnknown(
                 f"{self._label}: the answer to the commit was lost ({error}); "
                 f"an object of {self.size} bytes may be there or not"
             ) from error
-
-    async def _may_be_there(self) -> bool:
-        try:
-            return (await self._store.info(self._key)).size == self.size
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
 
 
 def _failures(tasks: set[asyncio.Task[None]]) -> list[BaseException]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +19,7 @@ else:
     # That is all it does elsewhere, and its module takes an HTTP client and a mail parser along.
     url2pathname = unquote
 
-__all__ = ["Location", "parse", "redact"]
+__all__ = ["Location", "parse", "redact", "secrets_in", "url_of"]
 
 SCHEMES = ("s3", "gs", "az", "file", "memory")
 
@@ -55,13 +55,18 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
-def secrets_in(config: dict[str, object]) -> list[str]:
-    """Return the values of options that are secret by their names. Short ones are left: they would blot out words."""
-    return [
-        value
-        for name, value in config.items()
-        if isinstance(value, str) and len(value) >= _LONG_ENOUGH and _SECRET_NAME.search(name)
-    ]
+def secrets_in(config: Mapping[str, object]) -> list[str]:
+    """Return the values of options that are secret by their names, also those of options within options.
+
+    Short ones are left: they would blot out words.
+    """
+    found = []
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found += secrets_in(value)
+        elif isinstance(value, str) and len(value) >= _LONG_ENOUGH and _SECRET_NAME.search(str(name)):
+            found.append(value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,19 @@ class Location:
         return redact(f"{self.scheme}://{self.bucket}/{self.key.lstrip('/')}" if self.scheme else self.key)
 
 
-def parse(url: str, *, scheme_needed: bool = True) -> Location:
-    """Take a URL apart; with `scheme_needed=False` a bare key is a location too.
+def url_of(location: Location, key: str) -> str:
+    """Return the URL of another key beside `location`, in full: for use, not for a message."""
+    return f"{location.scheme}://{location.bucket}/{key}" if location.scheme else key
+
+
+def parse(url: str, *, scheme_needed: bool = True, key_needed: bool = True) -> Location:
+    """Take a URL apart; with `scheme_needed=False` a bare key is a location too, with `key_needed=False` a bucket is.
 
     Raises `UsageError` for what is not the URL of an object, saying what to write.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
-        if scheme_needed or not url:
+        if scheme_needed or (key_needed and not url):
             raise UsageError(
                 f"{redact(url)!r} is not the URL of an object: write s3://bucket/key, or files.read/write for a path"
             )
@@ -96,11 +106,12 @@ def parse(url: str, *, scheme_needed: bool = True) -> Location:
         raise UsageError(
             f"{redact(url)!r}: {scheme}:// is not known here; known are {', '.join(f'{s}://' for s in SCHEMES)}"
         )
-    return _file(url) if scheme == "file" else _object(url, scheme, rest)
+    return _file(url) if scheme == "file" else _object(url, scheme, rest, key_needed=key_needed)
 
 
 def _file(url: str) -> Location:
-    parts = urlsplit(url)
+    # A path has no query and no fragment: they belong to the name, or to a pattern.
+    parts = urlsplit(url.replace("?", "%3F").replace("#", "%23"))
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise UsageError(
             f"{redact(url)!r}: a file URL has three slashes and an absolute path, as in file:///tmp/data.csv"
@@ -108,13 +119,13 @@ def _file(url: str) -> Location:
     return Location("file", "", url2pathname(parts.path))
 
 
-def _object(url: str, scheme: str, rest: str) -> Location:
+def _object(url: str, scheme: str, rest: str, *, key_needed: bool) -> Location:
     bucket, _, key = rest.partition("/")
     if "@" in bucket or ":" in bucket:
         raise UsageError(
             f"{redact(url)!r}: credentials do not belong in the URL; give them as options "
             f"(access_key_id=..., secret_access_key=...) or in the environment"
         )
-    if not bucket or not key:
+    if not bucket or (key_needed and not key):
         raise UsageError(f"{redact(url)!r} does not name an object: write {scheme}://bucket/key")
     return Location(scheme, bucket, key)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import os
 import traceback
-from contextlib import aclosing
+import urllib.request
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+import streamflow as sf
 from streamflow.errors import ObjectChanged, UsageError
 from streamflow.places import objects
 from streamflow.places.blocks import MIB
 from streamflow.places.cloud import CloudStore
+from tests.places.scripted import Answer, Bucket3, Scripted
 
 pytest.importorskip("obstore", reason="needs the extra objects")
 
@@ -145,6 +152,122 @@ async def test_every_range_asks_for_the_version_it_continues(bucket, options):
     assert (await store.get("k", 1, 5, stored.etag)).data == b"bc"
     with pytest.raises(ObjectChanged):
         await store.get("k", 1, 5, '"another"')
+
+
+@pytest.mark.parametrize("etag", ['W/"v"', None], ids=["weak", "missing"])
+async def test_without_an_exact_etag_the_time_tells_versions_apart(options, etag):
+    """H68: no server may grant a condition on a weak ETag, so it is not asked for."""
+    version, changing = 1, False
+
+    def answer(request):
+        nonlocal version
+        first, last = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        headers = {"content-range": f"bytes {first}-{min(last, 99)}/100"}
+        headers["last-modified"] = f"Mon, 23 Nov 2026 00:00:0{version} GMT"
+        if etag:
+            headers["etag"] = etag
+        body = bytes([64 + version]) * (min(last, 99) - first + 1)
+        version += changing
+        return Answer(412 if "if-match" in request.headers else 206, body, headers)
+
+    async with Scripted(answer) as server:
+        source = objects.read("s3://bucket/k", block=10, **(options | {"endpoint": server.url}))
+        assert b"".join(await collected(source)) == b"A" * 100
+        changing, got = True, []
+        with pytest.raises(ObjectChanged):
+            await sf.stream(source).tap(got.append).collect()
+    assert set(b"".join(got)) == set(b"A")
+
+
+async def test_a_body_that_is_cut_is_continued(options):
+    """H66"""
+    s3, cuts = Bucket3(), [5, 0, 7]
+    s3.objects["/bucket/k"] = (data := bytes(range(100)), {"etag": '"v"'})
+
+    def answer(request):
+        answered = s3.answer(request)
+        return replace(answered, cut=cuts.pop()) if cuts else answered
+
+    async with Scripted(answer) as server:
+        options |= {"endpoint": server.url, "retry_config": {"backoff": {"init_backoff": timedelta(milliseconds=1)}}}
+        assert b"".join(await collected(objects.read("s3://bucket/k", block=50, **options))) == data
+    assert {request.headers.get("if-match") for request in server.requests[2:]} <= {'"v"', None}
+    assert cuts == []
+
+
+@pytest.mark.parametrize("way", ["one connection at a time", "a pool of one"])
+async def test_more_open_streams_than_connections_never_wait_for_each_other(bucket, options, way):
+    """H50: four objects are read in turns, each held open while the others go on."""
+    s3 = Bucket3()
+    for number in range(4):
+        s3.objects[f"/{bucket.name}/{number}"] = (bytes([number]) * 300_000, {"etag": f'"{number}"'})
+        bucket.put(str(number), bytes([number]) * 300_000)
+    pool = {"client_options": {"pool_max_idle_per_host": "1"}}
+    async with Scripted(s3.answer, at_once=1) as server, AsyncExitStack() as stack:
+        options |= {"endpoint": server.url} if way == "one connection at a time" else pool
+        sources = [objects.read(f"s3://{bucket.name}/{number}", block=10_000, **options) for number in range(4)]
+        streams = [await stack.enter_async_context(aclosing(source.open())) for source in sources]
+        for _ in range(30):
+            assert [(await anext(stream))[0] for stream in streams] == [0, 1, 2, 3]
+
+
+async def test_type_and_metadata_are_stored_and_told(bucket, options, feed):
+    for key, items in (("small.csv", [b"a,b"]), ("large.csv", [bytes(PART), b"x"])):
+        url = f"s3://{bucket.name}/{key}"
+        await objects.write(url, part_size=PART, metadata={"origin": "a & b"}, **options)(feed(*items))
+        found = await objects.info(url, **options)
+
+        assert bucket.head(key)["Content-Type"] == found.content_type == "text/csv"
+        assert bucket.head(key)["x-amz-meta-origin"] == found.metadata["origin"] == "a & b"
+        assert found.modified is not None
+
+
+async def test_parts_carry_a_checksum_that_the_server_keeps(options, feed):
+    """H71: and the whole body is a part of the signature."""
+    async with Scripted((s3 := Bucket3()).answer) as server:
+        options |= {"endpoint": server.url}
+        await objects.write("s3://bucket/k", part_size=PART, **options)(feed(bytes(PART), b"x"))
+        await objects.write("s3://bucket/small", **options)(feed(b"x"))
+        await objects.write("s3://bucket/none", checksum_algorithm=None, **options)(feed(b"x"))
+
+    puts = {(one.path, one.query.get("partNumber")): one for one in server.requests if one.method == "PUT"}
+    for sent in puts.values():
+        digest = hashlib.sha256(sent.body)
+        assert sent.headers["x-amz-content-sha256"] == digest.hexdigest()
+        told = None if sent.path == "/bucket/none" else base64.b64encode(digest.digest()).decode()
+        assert sent.headers.get("x-amz-checksum-sha256") == told
+    assert set(puts) == {("/bucket/k", "1"), ("/bucket/k", "2"), ("/bucket/small", None), ("/bucket/none", None)}
+    assert s3.uploads == {}
+
+
+async def test_a_signed_url_allows_one_thing_to_anybody(bucket, options):
+    bucket.put("a%20b", b"abc")
+    url = f"s3://{bucket.name}/a b"
+    link = await objects.sign(url, expires=60, **options)
+    into = await objects.sign(f"s3://{bucket.name}/new", "PUT", expires=60, **options)
+    request = urllib.request.Request(into, b"new", {"content-type": "text/plain"}, method="PUT")
+
+    assert await asyncio.to_thread(fetched, link) == b"abc"
+    await asyncio.to_thread(fetched, request)
+    assert await collected(objects.read(f"s3://{bucket.name}/new", **options)) == [b"new"]
+    assert "X-Amz-Expires=60" in link
+    assert SECRET not in link
+
+
+def fetched(request):
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read()
+
+
+async def test_a_store_of_obstore_s_own_has_its_credentials_blotted_out(options, refusing):
+    """H100"""
+    from obstore.store import S3Store  # noqa: PLC0415  # an extra
+
+    store = S3Store("bucket", client_options={"allow_http": True}, **(options | {"endpoint": refusing}))
+    for run in (lambda: objects.info("k", store=store), lambda: collected(objects.list("k", store=store))):
+        with pytest.raises(PermissionError) as caught:
+            await run()
+        assert_no_secret(caught.value)
 
 
 async def test_what_is_missing_is_not_found(bucket, options, feed):

@@ -7,7 +7,7 @@ import pytest
 from streamflow.errors import ObjectChanged
 from streamflow.places import memory
 from streamflow.places.memory import MemoryStore
-from streamflow.places.stores import Fetched, Store
+from streamflow.places.stores import Fetched, Store, Terms
 
 
 async def test_an_object_is_put_and_read_in_ranges():
@@ -96,3 +96,34 @@ async def test_requests_at_once_share_the_line():
 
 def test_its_repr_counts():
     assert repr(MemoryStore()) == "<MemoryStore 0 objects, 0 bytes, 0 open uploads>"
+
+
+async def test_what_may_not_be_overwritten_is_not_and_metadata_is_kept():
+    store = MemoryStore()
+    terms = Terms("text/x", {"a": "b"}, overwrite=False)
+    await store.put("k", b"first", terms)
+    upload = await store.begin("k", 1, 1, terms)
+    for late in (store.put("k", b"second", terms), upload.complete()):
+        with pytest.raises(FileExistsError, match="overwrite=False"):
+            await late
+    assert store.uploads == 1
+    await upload.abort()
+
+    found = await store.info("k")
+    assert (found.content_type, found.metadata, store.content("k")) == ("text/x", {"a": "b"}, b"first")
+    assert (await store.put("k", b"second")).metadata == {}
+
+
+async def test_it_lists_by_prefix_in_order_and_knows_its_open_uploads():
+    store = MemoryStore()
+    for key in ("b/2", "a", "b/1"):
+        await store.put(key, key.encode())
+    await store.begin("b/3", 1, 1)
+
+    assert [key async for key, _ in store.listing("b/")] == ["b/1", "b/2"]
+    (left,) = [one async for one in store.leftovers("b/")]
+    assert left.key == "b/3"
+    assert [one async for one in store.leftovers("a")] == []
+    await store.discard(left)
+    await store.discard(left)
+    assert store.uploads == 0

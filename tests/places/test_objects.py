@@ -102,16 +102,16 @@ async def test_a_missing_object_is_not_found_by_its_url():
 
 
 async def test_an_object_overwritten_while_it_is_read_is_an_error_and_never_a_splice():
-    """H68."""
+    """H68. What was under way already is still of the first version."""
     store = MemoryStore()
-    await store.put("k", b"A" * 100)
+    await store.put("k", b"A" * 100_000)
     got = []
 
     async def read():
-        async with aclosing(objects.read("k", store=store, block=10).open()) as blocks:
+        async with aclosing(objects.read("k", store=store, block=100).open()) as blocks:
             async for block in blocks:
                 got.append(block)
-                await store.put("k", b"B" * 100)
+                await store.put("k", b"B" * 100_000)
 
     with pytest.raises(ObjectChanged, match="overwritten"):
         await read()
@@ -225,8 +225,8 @@ class Slow(MemoryStore):
         for _ in range(3):
             await asyncio.sleep(0)
 
-    async def begin(self, key, part_size, concurrency):
-        upload = await super().begin(key, part_size, concurrency)
+    async def begin(self, key, *options):
+        upload = await super().begin(key, *options)
         await self._travel(0)
         return upload
 
@@ -261,10 +261,10 @@ async def test_a_cancellation_during_the_commit_says_that_the_object_is_complete
     store, notes, entered, opened = MemoryStore(), [], asyncio.Event(), asyncio.Event()
     real = store.put
 
-    async def put(key, data):
+    async def put(key, *options):
         entered.set()
         await opened.wait()
-        return await real(key, data)
+        return await real(key, *options)
 
     store.put = put
     task = asyncio.ensure_future(noted(lambda: objects.write("k", store=store)(feed(b"abc")), notes))
@@ -300,15 +300,21 @@ async def test_an_upload_that_cannot_be_aborted_is_noted_and_hides_nothing(feed)
     assert "no connection" in caught.value.__notes__[0]
 
 
-async def test_a_lost_answer_is_a_commit_unknown(feed):
+async def test_a_lost_answer_is_a_commit_unknown_if_the_store_cannot_be_asked(feed):
     store = MemoryStore()
     real = store.put
 
-    async def put(key, data):
-        await real(key, data)
+    async def put(key, *options):
+        await real(key, *options)
         raise OSError("connection reset")
 
     store.put = put
+    assert (await objects.write("k", store=store)(feed(b"abc"))).etag == (await store.info("k")).etag
+
+    async def info(key):
+        raise OSError("still no connection")
+
+    store.info = info
     with pytest.raises(CommitUnknown, match="connection reset"):
         await objects.write("k", store=store)(feed(b"abc"))
 
@@ -332,6 +338,45 @@ async def test_a_slow_store_holds_its_writer_back(feed):
     assert store.uploads == 0
 
 
+async def test_type_and_metadata_are_kept_and_told():
+    store = MemoryStore()
+
+    async def write(key, **options):
+        await objects.write(key, store=store, part_size=2, **options)(given := one_by_one(b"ab", b"c"))
+        await given.aclose()
+        return await objects.info(key, store=store)
+
+    found = await write("orders.csv", metadata={"origin": "test"})
+    assert (found.content_type, found.metadata["origin"]) == ("text/csv", "test")
+    assert found.modified is not None
+    assert (await write("orders.csv.gz")).content_type == "application/gzip"
+    assert (await write("orders.csv", content_type="text/x")).content_type == "text/x"
+    assert (await write("plain")).content_type is None
+
+
+async def one_by_one(*items):
+    for item in items:
+        yield item
+
+
+@pytest.mark.parametrize("size", [3, 40])
+async def test_what_may_not_be_overwritten_is_not_and_nothing_is_lost(feed, size):
+    store = MemoryStore()
+    sink = objects.write("k", store=store, part_size=4, overwrite=False)
+    await sink(feed(b"1" * size))
+    with pytest.raises(FileExistsError, match="overwrite=False"):
+        await sink(feed(b"2" * size))
+
+    assert (store.content("k"), store.uploads) == (b"1" * size, 0)
+
+
+async def test_a_file_that_may_not_be_overwritten_is_not(tmp_path, feed):
+    (tmp_path / "k").write_bytes(b"first")
+    with pytest.raises(FileExistsError):
+        await objects.write(f"file://{tmp_path}/k", overwrite=False)(feed(b"second"))
+    assert (tmp_path / "k").read_bytes() == b"first"
+
+
 # ----------------------------------------------------------------------------------------------------------- misuse
 
 
@@ -345,6 +390,10 @@ async def test_a_slow_store_holds_its_writer_back(feed):
         (lambda: objects.write("memory://b/k", expected_size=-1), "expected_size"),
         (lambda: objects.read("memory://b/k", block=0), "block"),
         (lambda: objects.read("memory://b/k", offset=-1), "offset"),
+        (lambda: objects.write("file:///tmp/k", content_type="a/b"), "content_type would have no effect"),
+        (lambda: objects.write("file:///tmp/k", metadata={"a": "b"}), "metadata would have no effect"),
+        (lambda: objects.write("memory://b/k", metadata={"A": "b"}), "no name that every store takes"),
+        (lambda: objects.write("memory://b/k", metadata={"a": "b\nc: d"}), "printable ASCII"),
         (lambda: objects.read("k"), "not the URL of an object"),
         (lambda: objects.read("k", store=object()), "store= takes"),
         (lambda: objects.read(f"s3://a:{CANARY}@b/k"), "credentials do not belong"),
@@ -390,3 +439,20 @@ def test_an_option_about_parts_is_refused_for_a_file_which_has_none(option):
     """P10"""
     with pytest.raises(UsageError, match=f"{next(iter(option))} would have no effect"):
         objects.write("file:///tmp/never-written", **option)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"expires": 0}, "expires"),
+        ({"expires": float("nan")}, "expires"),
+        ({"expires": 8 * 86400}, "at most 604800"),
+        ({"expires": 60, "method": "POST"}, "method is one of"),
+        ({"expires": 60}, "only objects in a cloud"),
+    ],
+)
+@pytest.mark.parametrize("url", ["memory://b/k", "file:///tmp/k"])
+async def test_what_cannot_be_signed_is_refused(url, options, message):
+    """P10"""
+    with pytest.raises(UsageError, match=message):
+        await objects.sign(url, **options)

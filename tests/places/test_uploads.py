@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from streamflow.engine.shielding import finish
 from streamflow.errors import CommitUnknown
 from streamflow.places import uploads
 from streamflow.places.memory import MemoryStore
+from streamflow.places.stores import Terms
 from streamflow.places.uploads import PARTS, Uploading
 
 MIB = 1024 * 1024
@@ -38,18 +40,18 @@ class Watched(MemoryStore):
         self.fails_at = fails_at
         self.lost = lost
 
-    async def put(self, key, data):
+    async def put(self, key, data, *terms):
         self.requests.append("put")
         if self.lost == "before":
             raise OSError("connection reset")
-        stored = await super().put(key, data)
+        stored = await super().put(key, data, *terms)
         if self.lost:
             raise OSError("connection reset")
         return stored
 
-    async def begin(self, key, part_size, concurrency):
+    async def begin(self, key, *options):
         self.requests.append("begin")
-        upload = await super().begin(key, part_size, concurrency)
+        upload = await super().begin(key, *options)
         part, complete = upload.part, upload.complete
 
         async def watched(number, data):
@@ -150,6 +152,22 @@ async def test_where_parts_must_be_equal_the_limit_is_told(monkeypatch):
     assert store.uploads == 0
 
 
+async def test_an_upload_that_cuts_by_itself_gets_pieces_and_the_limit_counts_its_parts(monkeypatch):
+    """H69"""
+    monkeypatch.setattr(uploads, "PARTS", 3)
+    store = MemoryStore()
+    store.equal_parts = True
+    up = uploading(store, part_size=3 * MIB)
+    await up.send(bytes(up.wanted))
+    up._upload.cuts = True
+    assert up.wanted == MIB
+    for _ in range(6):
+        await up.send(bytes(MIB))
+    with pytest.raises(OSError, match=f"larger than 3 parts of {3 * MIB} bytes"):
+        await up.send(b"x")
+    await up.abort()
+
+
 @pytest.mark.parametrize("fails_at", [1, 2, 5, 6])
 async def test_the_failure_of_a_part_is_raised_and_abort_leaves_nothing(fails_at):
     store = Watched(fails_at=fails_at)
@@ -174,11 +192,95 @@ async def test_abort_stops_the_parts_under_way():
 
 
 @pytest.mark.parametrize("size", [2, 9])
-async def test_a_commit_whose_answer_is_lost_is_unknown_if_the_object_is_there(size):
-    """H65."""
+async def test_a_commit_whose_answer_is_lost_is_recognised_by_its_mark(size):
+    """H65"""
     store = Watched(lost="after")
+    up = uploading(store)
+    stored = await finished(up, bytes(size))
+
+    assert up.committed
+    assert stored == await store.info("k")
+    assert store.uploads == 0
+
+
+class Forgetful(Watched):
+    """Keeps no metadata."""
+
+    async def info(self, key):
+        return replace(await super().info(key), metadata={})
+
+
+@pytest.mark.parametrize("size", [2, 9])
+async def test_where_no_marks_are_kept_a_lost_answer_leaves_it_unknown_if_an_object_of_this_size_is_there(size):
+    """H65"""
     with pytest.raises(CommitUnknown, match=f"connection reset.*{size} bytes"):
-        await finished(uploading(store), bytes(size))
+        await finished(uploading(Forgetful(lost="after")), bytes(size))
+
+
+async def test_an_object_of_another_writer_is_not_taken_for_ours():
+    """H65: of the same size, stored while our answer was lost."""
+    store = Watched(lost="before")
+    await finished(uploading(other := Watched()), b"another")
+    store._objects = other._objects
+    up = uploading(store)
+    with pytest.raises(OSError, match="connection reset") as caught:
+        await finished(up, b"our own")
+    assert not isinstance(caught.value, CommitUnknown)
+    assert not up.committed
+    await up.abort()
+
+
+@pytest.mark.parametrize("size", [2, 9])
+async def test_a_repeated_request_that_finds_its_own_object_has_committed_it(size):
+    """H65: the answer to the first was lost, and the second hears that the upload is gone or the object is there."""
+
+    class Repeating(Watched):
+        async def put(self, key, data, *terms):
+            await super().put(key, data, *terms)
+            raise FileExistsError("there is one")
+
+        async def begin(self, key, *options):
+            upload = await super().begin(key, *options)
+            complete = upload.complete
+
+            async def repeated():
+                await complete()
+                raise FileNotFoundError("no such upload")
+
+            upload.complete = repeated
+            return upload
+
+    store = Repeating()
+    up = Uploading(store, "k", "memory://b/k", 4, 3, Terms(overwrite=False))
+    assert (await finished(up, bytes(size))).size == size
+    assert up.committed
+
+
+@pytest.mark.parametrize("size", [2, 9])
+async def test_what_may_not_be_overwritten_is_not(size):
+    store = Watched()
+    await MemoryStore.put(store, "k", b"first")
+    up = Uploading(store, "k", "memory://b/k", 4, 3, Terms(overwrite=False))
+    with pytest.raises(FileExistsError, match="overwrite=False"):
+        await finished(up, bytes(size))
+    await up.abort()
+
+    assert store.content("k") == b"first"
+    assert store.requests == (["put"] if size < 4 else [])
+    assert store.uploads == 0
+
+
+async def test_an_object_that_appears_before_the_commit_is_not_overwritten():
+    store = Watched()
+    up = Uploading(store, "k", "memory://b/k", 4, 3, Terms(overwrite=False))
+    await up.send(bytes(4))
+    await MemoryStore.put(store, "k", b"first")
+    await up.drain(b"")
+    with pytest.raises(FileExistsError):
+        await finish(up.complete())
+    await up.abort()
+
+    assert (store.content("k"), store.uploads) == (b"first", 0)
 
 
 @pytest.mark.parametrize("size", [2, 9])
@@ -213,7 +315,7 @@ async def test_a_store_that_cannot_be_asked_leaves_the_commit_unknown():
 async def test_a_refused_commit_is_the_refusal():
     store = Watched()
 
-    async def put(key, data):
+    async def put(key, data, terms):
         raise PermissionError("not yours")
 
     store.put = put

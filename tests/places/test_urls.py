@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from streamflow.errors import UsageError
-from streamflow.places.urls import Location, parse, redact, secrets_in
+from streamflow.places.urls import Location, parse, redact, secrets_in, url_of
 
 CANARY = "c4n4ry"
 
@@ -16,6 +16,7 @@ CANARY = "c4n4ry"
         ("az://container/x y?z#%20", Location("az", "container", "x y?z#%20")),
         ("memory://b/k@v", Location("memory", "b", "k@v")),
         ("file:///tmp/a%20b.csv", Location("file", "", "/tmp/a b.csv")),
+        ("file:///tmp/what?.csv#1", Location("file", "", "/tmp/what?.csv#1")),
         ("file://localhost/tmp/a", Location("file", "", "/tmp/a")),
     ],
 )
@@ -83,3 +84,18 @@ def test_known_secret_values_are_blotted_wherever_they_stand():
 
     assert secrets_in(config) == [CANARY]
     assert redact(f"region us-east-1, {CANARY}!", secrets_in(config)) == "region us-east-1, ***!"
+
+
+def test_a_bucket_is_a_location_where_no_key_is_needed():
+    for url in ("s3://bucket", "s3://bucket/"):
+        assert parse(url, key_needed=False) == Location("s3", "bucket", "")
+        with pytest.raises(UsageError, match="does not name an object"):
+            parse(url)
+    with pytest.raises(UsageError):
+        parse("s3://", key_needed=False)
+
+
+def test_the_url_beside_a_location_opens_what_it_names():
+    assert url_of(parse("s3://bucket/a/*"), "a/b?c") == "s3://bucket/a/b?c"
+    assert parse(url_of(parse("s3://bucket/a/*"), "a/b?c")).key == "a/b?c"
+    assert url_of(parse("a/*", scheme_needed=False), "a/b") == "a/b"

@@ -1,0 +1,96 @@
+"""One small request to S3 by `urllib`, and what its answer means.
+
+What lives here: `exchanged`, which runs in a thread, and `Answer`. What must not: signing, repeating, the loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from xml.etree import ElementTree as ET
+
+from streamflow.places.urls import redact
+
+__all__ = ["Answer", "exchanged"]
+
+_TIMEOUT = 60.0
+_LARGEST = 16 * 1024 * 1024
+_OK = 200
+_REPEATED = {0, 429, 500, 502, 503, 504}
+_PASSING = {"InternalError", "SlowDown", "ServiceUnavailable"}
+_KINDS: dict[int, tuple[type[OSError], int]] = {
+    401: (PermissionError, errno.EACCES),
+    403: (PermissionError, errno.EACCES),
+    404: (FileNotFoundError, errno.ENOENT),
+    409: (FileExistsError, errno.EEXIST),
+    412: (FileExistsError, errno.EEXIST),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: status 0 if nothing did."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether asking again may help: the line or the server failed, or says so inside a success."""
+        return self.status in _REPEATED or (self.status == _OK and self._error() in _PASSING)
+
+    def _error(self) -> str:
+        """Return the code of the error that the body tells of, if it does."""
+        root = _parsed(self.body)
+        if root is None or root.tag.rpartition("}")[2] != "Error":
+            return ""
+        return root.findtext("{*}Code") or "unknown"
+
+    def judged(self, what: str, secrets: list[str]) -> ET.Element | None:
+        """Return the body; raise what it says if that is an error."""
+        code = self._error()
+        if self.status // 100 == 2 and not code:  # noqa: PLR2004  # success
+            return _parsed(self.body)
+        kind, number = _KINDS.get(self.status, (OSError, errno.EIO))
+        told = f"{what}: status {self.status or 'none'} {code} {_message(self.body, self.status)}"
+        raise kind(number, redact(told, secrets)[:500])
+
+
+def exchanged(request: urllib.request.Request) -> Answer:
+    """Send a request and read its whole answer. Runs in a thread."""
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310  # its scheme is obstore's
+            body = answer.read(_LARGEST)
+            # Reading with a limit does not tell that the line was cut.
+            return Answer(0, b"the answer was cut") if answer.length else _answer(answer.status, body, answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return _answer(error.code, error.read(_LARGEST), error)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, str(error).encode())
+
+
+def _answer(status: int, body: bytes, told: http.client.HTTPResponse | urllib.error.HTTPError) -> Answer:
+    return Answer(status, body, {name.lower(): value for name, value in told.headers.items()})
+
+
+def _parsed(body: bytes) -> ET.Element | None:
+    """Return the XML, `None` for an empty body; what is none is an error like any other."""
+    if not body.strip():
+        return None
+    try:
+        return ET.fromstring(body.strip())  # noqa: S314  # from the user's own store, and its size is limited
+    except ET.ParseError:
+        error = ET.Element("Error")
+        ET.SubElement(error, "Code").text = "not XML"
+        return error
+
+
+def _message(body: bytes, status: int) -> str:
+    root = _parsed(body) if status else None
+    return (root.findtext("{*}Message") or "") if root is not None else body[:200].decode(errors="replace")
