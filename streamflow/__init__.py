@@ -13,6 +13,7 @@ from streamflow.engine.reader import Reader
 from streamflow.engine.runner import run
 from streamflow.errors import (
     ChannelClosed,
+    ChecksumMismatch,
     CommitUnknown,
     CycleDeadlock,
     EndOfChannel,
@@ -67,7 +68,10 @@ from streamflow.stages import Sink, Source, Stage
 from streamflow.streams import Pipeline, Stream, stream
 
 if TYPE_CHECKING:
-    from streamflow.formats import arrow, csv, gzip, text
+    from streamflow.addressing.reading import read
+    from streamflow.addressing.writing import write
+    from streamflow.formats import arrow, bz2, compression, csv, deflate, frames, gzip, json, text, xz, zlib, zstd
+    from streamflow.formats.checksums import Digest, checksum
     from streamflow.operators.hub import Hub, HubStats
     from streamflow.operators.polling import poll
     from streamflow.operators.pushing import Push, push
@@ -75,13 +79,29 @@ if TYPE_CHECKING:
     from streamflow.operators.sources import empty, failing, never, paginate, range, unfold  # noqa: A004  # the standard words
     from streamflow.operators.threaded import threaded
     from streamflow.operators.ticking import cron, interval
-    from streamflow.places import files, objects, processes
+    from streamflow.places import files, objects, processes, stdio
 else:
     _MODULES = {
-        "formats": ("arrow", "csv", "gzip", "text"),
-        "places": ("files", "objects", "processes"),
+        "formats": (
+            "arrow",
+            "bz2",
+            "compression",
+            "csv",
+            "deflate",
+            "frames",
+            "gzip",
+            "json",
+            "text",
+            "xz",
+            "zlib",
+            "zstd",
+        ),
+        "places": ("files", "objects", "processes", "stdio"),
     }
     _MEMBERS = {
+        "addressing.reading": ("read",),
+        "addressing.writing": ("write",),
+        "formats.checksums": ("Digest", "checksum"),
         "operators.hub": ("Hub", "HubStats"),
         "operators.polling": ("poll",),
         "operators.pushing": ("Push", "push"),
@@ -111,9 +131,11 @@ __all__ = [
     "Channel",
     "ChannelClosed",
     "ChannelStats",
+    "ChecksumMismatch",
     "CommitUnknown",
     "CycleDeadlock",
     "DeadLetter",
+    "Digest",
     "EndOfChannel",
     "ErrorPolicy",
     "FormatError",
@@ -153,10 +175,13 @@ __all__ = [
     "batched",
     "broadcast",
     "buffer",
+    "bz2",
     "cast",
     "catch",
     "chain",
+    "checksum",
     "collect",
+    "compression",
     "conflate",
     "count",
     "cron",
@@ -165,6 +190,7 @@ __all__ = [
     "debounce",
     "dedupe",
     "default_if_empty",
+    "deflate",
     "delay",
     "distinct",
     "drain",
@@ -181,6 +207,7 @@ __all__ = [
     "flat_map",
     "flatten",
     "for_each",
+    "frames",
     "from_queue",
     "from_reader",
     "fuse",
@@ -192,6 +219,7 @@ __all__ = [
     "intersperse",
     "interval",
     "into",
+    "json",
     "last",
     "map",
     "map_state",
@@ -212,6 +240,7 @@ __all__ = [
     "push",
     "race",
     "range",
+    "read",
     "rechunk",
     "reduce",
     "repeat",
@@ -235,6 +264,7 @@ __all__ = [
     "split_when",
     "stage",
     "starmap",
+    "stdio",
     "stream",
     "sum",
     "switch_map",
@@ -254,7 +284,11 @@ __all__ = [
     "unbatch",
     "unfold",
     "with_latest_from",
+    "write",
+    "xz",
     "zip",
     "zip_latest",
     "zip_longest",
+    "zlib",
+    "zstd",
 ]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
@@ -30,11 +31,13 @@ __all__ = [
     "MAXSIZE",
     "MAX_BYTES",
     "Combination",
+    "CompositeSink",
     "NeedsAwait",
     "Plan",
     "Sink",
     "Source",
     "Stage",
+    "composite_sink",
     "resumed",
 ]
 
@@ -196,6 +199,38 @@ class Sink(Generic[A_contra, R_co]):
         return self.function(items)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CompositeSink(Sink[A_contra, R_co]):
+    """A sink with stages before it: `sf.write("orders.csv.gz")` formats, compresses and writes.
+
+    In a pipeline its stages are stages like any other: they show in plans and reports, and channels join them. Made by
+    `composite_sink`.
+
+    Args:
+        stages: what the items pass first.
+        last: the sink at their end, which gives the value.
+    """
+
+    stages: tuple[Stage[Any, Any], ...] = ()
+    last: Sink[Any, R_co] = field(kw_only=True)
+
+
+def composite_sink(stages: tuple[Stage[Any, Any], ...], last: Sink[Any, R_co], name: str) -> Sink[Any, R_co]:
+    """Return a sink that passes the items through the stages to the last sink, also where it is called by hand."""
+
+    async def function(items: AsyncIterable[Any]) -> R_co:
+        async with AsyncExitStack() as flows:
+            for stage in stages:
+                items = stage.function(items)
+                if isinstance(items, AsyncGenerator):
+                    flows.push_async_callback(items.aclose)
+            return await last.function(items)
+
+    threads = last.threads + sum(stage.threads for stage in stages)
+    holds = last.holds + sum(stage.holds for stage in stages)
+    return CompositeSink(function, name, last.where, threads, holds, stages=stages, last=last)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """A source, stages and a sink (`None`: the consumer iterates), with the limits of the channels between them.
@@ -217,7 +252,10 @@ class Plan:
     grace: float = GRACE
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and set out the stages of a sink that has some."""
+        if isinstance(self.sink, CompositeSink):
+            object.__setattr__(self, "stages", (*self.stages, *self.sink.stages))
+            object.__setattr__(self, "sink", self.sink.last)
         check_capacity("maxsize", self.maxsize)
         check_capacity("max_bytes", self.max_bytes)
         check_capacity("grace", self.grace, whole=False)

@@ -20,6 +20,9 @@ TOLD = {
     "incident.py": r"memory://shop/orders\.csv\.gz: [\d,]+ bytes\n",
     "concurrent_calls.py": r"500 prices stored, at most 16 calls at once\n",
     "own_stage.py": r"(?s)heat: 3 steps .*smoothed: closed.*highest: 24\.5\n.*first five: \[20\.0, .*, 22\.5\]\n",
+    "typed_rows.py": r"[\d,]+ bytes; rejected: \[.*line 502: column 'cents'.*\]\nthe first: \{'id': 1, .*\}\n",
+    "parquet_to_jsonl.py": r"(?s).*arrow\.read_parquet.*zstd\.compress.*500 orders, [\d,]+ bytes\n",
+    "follow_log.py": r"1000 of 1000 lines, none lost in the rotation\n",
 }
 SERVED = "fastapi_download.py"
 

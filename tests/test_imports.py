@@ -12,14 +12,17 @@ import pytest
 import streamflow as sf
 
 EXTRAS = {
+    "backports",
     "cronsim",
     "fastapi",
+    "google_crc32c",
     "httpx",
     "isal",
     "msgspec",
     "obstore",
     "orjson",
     "pyarrow",
+    "pydantic",
     "rich",
     "starlette",
     "tzdata",
@@ -41,28 +44,35 @@ LATER = {
 }
 """What is always there and takes long: imported with the first file, thread, process or loop that needs it."""
 
-ON_DEMAND = ["csv", "files", "gzip", "objects", "processes", "text"]
+ON_DEMAND = [
+    *("arrow", "bz2", "compression", "csv", "deflate", "frames", "gzip", "json", "text", "xz", "zlib", "zstd"),
+    *("files", "objects", "processes", "stdio"),
+]
 """The modules of the face."""
 
 MEMBERS = {
-    "Hub": "hub",
-    "HubStats": "hub",
-    "Push": "pushing",
-    "cron": "ticking",
-    "empty": "sources",
-    "failing": "sources",
-    "from_queue": "queues",
-    "from_reader": "queues",
-    "interval": "ticking",
-    "never": "sources",
-    "paginate": "sources",
-    "poll": "polling",
-    "push": "pushing",
-    "range": "sources",
-    "threaded": "threaded",
-    "unfold": "sources",
+    "Digest": "formats.checksums",
+    "checksum": "formats.checksums",
+    "read": "addressing.reading",
+    "write": "addressing.writing",
+    "Hub": "operators.hub",
+    "HubStats": "operators.hub",
+    "Push": "operators.pushing",
+    "cron": "operators.ticking",
+    "empty": "operators.sources",
+    "failing": "operators.sources",
+    "from_queue": "operators.queues",
+    "from_reader": "operators.queues",
+    "interval": "operators.ticking",
+    "never": "operators.sources",
+    "paginate": "operators.sources",
+    "poll": "operators.polling",
+    "push": "operators.pushing",
+    "range": "operators.sources",
+    "threaded": "operators.threaded",
+    "unfold": "operators.sources",
 }
-"""What else comes with the first who asks, and the file of operators where it lives."""
+"""What else comes with the first who asks, and where it lives."""
 
 
 def _modules_after(code: str) -> set[str]:
@@ -72,7 +82,8 @@ def _modules_after(code: str) -> set[str]:
 
 
 def test_no_extra_is_imported_before_it_is_used() -> None:
-    assert not _modules_after("import streamflow as sf; sf.csv, sf.files, sf.gzip, sf.objects, sf.text") & EXTRAS
+    names = "sf.csv, sf.files, sf.gzip, sf.json, sf.objects, sf.read, sf.text, sf.zstd"
+    assert not _modules_after(f"import streamflow as sf; {names}") & EXTRAS
 
 
 def test_what_takes_long_is_imported_when_it_is_needed() -> None:
@@ -80,7 +91,7 @@ def test_what_takes_long_is_imported_when_it_is_needed() -> None:
 
 
 def test_formats_and_places_are_imported_when_they_are_asked_for() -> None:
-    wings = {f"streamflow.{wing}" for wing in ("formats", "places", "cli", "testing", "web")}
+    wings = {f"streamflow.{wing}" for wing in ("addressing", "formats", "places", "cli", "testing", "web")}
 
     assert not wings & _modules_after("import streamflow")
 
@@ -103,7 +114,7 @@ def test_no_operator_but_those_is_missing_at_first() -> None:
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_what_comes_later_is_the_same_however_it_is_asked_for(name: str) -> None:
-    home = importlib.import_module(f"streamflow.operators.{MEMBERS[name]}")
+    home = importlib.import_module(f"streamflow.{MEMBERS[name]}")
 
     assert getattr(sf, name) is getattr(home, name)
 
