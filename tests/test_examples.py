@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+pytestmark = pytest.mark.slow
 TOLD = {
     "incident.py": r"memory://shop/orders\.csv\.gz: [\d,]+ bytes\n",
     "concurrent_calls.py": r"500 prices stored, at most 16 calls at once\n",

@@ -96,6 +96,7 @@ def test_formats_and_places_are_imported_when_they_are_asked_for() -> None:
     assert not wings & _modules_after("import streamflow")
 
 
+@pytest.mark.slow  # a process for each
 @pytest.mark.parametrize("name", ON_DEMAND)
 @pytest.mark.parametrize("way", ["import streamflow as sf; sf.{0}", "from streamflow import {0}"])
 def test_each_of_them_is_there_however_it_is_asked_for(way: str, name: str) -> None:

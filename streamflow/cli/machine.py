@@ -15,7 +15,18 @@ from streamflow.formats.csv_rows import why_pure as why_pure_rows
 
 __all__ = ["about", "peak_memory", "version"]
 
-_EXTRAS = {"objects": "obstore", "arrow": "pyarrow", "fast": "isal", "cli": "rich", "web": "starlette"}
+_EXTRAS = {
+    "arrow": "pyarrow",
+    "checksums": "google_crc32c",
+    "cli": "rich",
+    "cron": "cronsim",
+    "fast": "isal",
+    "json": "msgspec",
+    "objects": "obstore",
+    "web": "starlette",
+    "zstd": "backports.zstd" if sys.version_info < (3, 14) else "compression.zstd",
+}
+"""The package that each brings, by the name it is imported by."""
 
 
 def peak_memory() -> int | None:
@@ -64,7 +75,10 @@ def _extra(package: str) -> str:
 
 
 def _found(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # of what it is in
+        return False
 
 
 def _version_of(package: str) -> str:

@@ -20,7 +20,7 @@ from streamflow.places import objects
 from tests.faults.proxy import Stall
 from tests.faults.scenes import KEY, LARGE, OBSTORE_LEAKS, PART
 
-pytestmark = OBSTORE_LEAKS
+pytestmark = [OBSTORE_LEAKS, pytest.mark.slow]
 
 THOROUGH = os.environ.get("STREAMFLOW_HYPOTHESIS") == "thorough"
 MOMENTS = 100 if THOROUGH else 6  # for each of the two servers

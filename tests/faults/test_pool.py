@@ -12,7 +12,7 @@ from streamflow.places.blocks import MIB
 from tests.faults.proxy import FaultProxy
 from tests.faults.scenes import KEY, OBJECT, OBSTORE_LEAKS, PART, Feed
 
-pytestmark = OBSTORE_LEAKS
+pytestmark = [OBSTORE_LEAKS, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.faults.scenes import (
     is_named,
 )
 
-pytestmark = OBSTORE_LEAKS
+pytestmark = [OBSTORE_LEAKS, pytest.mark.slow]
 
 GET = f"GET .*{KEY}"
 KIB64 = 64 * 1024

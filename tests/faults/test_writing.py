@@ -27,7 +27,7 @@ from tests.faults.scenes import (
     is_named,
 )
 
-pytestmark = OBSTORE_LEAKS
+pytestmark = [OBSTORE_LEAKS, pytest.mark.slow]
 
 PART_2 = f"PUT .*{KEY}.*partNumber=2"
 ANY_PART = f"PUT .*{KEY}.*partNumber="

@@ -136,6 +136,7 @@ def damaged_in_the_middle(kind: Kind, data: bytes) -> tuple[bytes, int]:
     return bytes(packed), middle
 
 
+@pytest.mark.slow
 @every_kind
 def test_damage_names_the_place_and_comes_behind_what_is_good(kind: Kind) -> None:
     """P3."""
@@ -240,6 +241,7 @@ def fuzzed(kind: Kind, seed: int) -> None:
         assert found == kind.unpack(data)
 
 
+@pytest.mark.slow
 @every_kind
 def test_any_input_is_read_or_ends_in_a_named_error(kind: Kind) -> None:
     """L1."""
@@ -273,6 +275,7 @@ def lazy_bomb(kind: Kind, size: int) -> Iterator[bytes]:
     yield compressor.flush()
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_bomb_needs_little_memory(kind: Kind) -> None:
     """H60: taken as one chunk. What the library itself takes is counted too, except for zstd, which hides it."""
@@ -324,6 +327,7 @@ def test_a_bomb_of_ten_gibibytes_expands_in_less_than_eight_mebibytes(kind: Kind
     assert kibibytes < 8 * 1024
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_bomb_is_stopped_by_its_ratio(kind: Kind) -> None:
     """H60: also behind ordinary data, because the ratio is judged over a window and not over the whole."""
