@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 from streamflow.addressing.places import Address, names_of, opened, text_of
 from streamflow.addressing.suffixes import PARQUET, Choice, Format, Stages, compression_of, format_of
@@ -22,9 +22,35 @@ from streamflow.streams import Stream, stream
 
 __all__ = ["read"]
 
+T = TypeVar("T")
+
 _BATCHES = 2  # of a Parquet file, read ahead
 
 
+@overload
+def read(
+    address: Address | Sequence[Address],
+    *,
+    format: Choice = ...,
+    compression: Choice = ...,
+    rows: type[T],
+    batches: Literal[False] = False,
+    concurrency: int = ...,
+    ordered: bool = ...,
+    **config: Any,
+) -> Stream[T]: ...
+@overload
+def read(
+    address: Address | Sequence[Address],
+    *,
+    format: Choice = ...,
+    compression: Choice = ...,
+    rows: None = None,
+    batches: bool = ...,
+    concurrency: int = ...,
+    ordered: bool = ...,
+    **config: Any,
+) -> Stream[Any]: ...
 def read(
     address: Address | Sequence[Address],
     *,

@@ -2,7 +2,7 @@
 
 What lives here: the two stages with their options, and the codecs behind them as public names. What must not: the work,
 which is in `csv_parser` (bytes to rows, headers), `csv_records` (rows of a type, bad rows), `csv_reader` (where a row
-ends), `csv_writer` (rows to bytes) and `csv_dialect`.
+ends), `csv_writer` (rows to bytes), `csv_dialect` and `csv_sniffer`.
 
 The results are those of the standard library's `csv` module on the whole text, however the bytes arrive.
 """
@@ -17,7 +17,9 @@ from streamflow.engine.codecs import codec_stage
 from streamflow.formats.bad_rows import Bad, parsing_stage
 from streamflow.formats.csv_dialect import AnyDialect, resolve_dialect
 from streamflow.formats.csv_parser import Header, Parser, Ragged
+from streamflow.formats.csv_reader import MOST_COLUMNS
 from streamflow.formats.csv_records import RecordParser
+from streamflow.formats.csv_sniffer import SAMPLE, SNIFF, Sniffer
 from streamflow.formats.csv_writer import Formatter
 from streamflow.formats.pieces import BytesLike
 from streamflow.stages import Stage
@@ -42,6 +44,7 @@ class ParseOptions(TypedDict, total=False):
     errors: str
     max_row_bytes: int
     max_field: int | None
+    max_columns: int
     ragged: Ragged
     bad: Bad
 
@@ -81,6 +84,7 @@ def parse(
     errors: str = "strict",
     max_row_bytes: int = 1 << 20,
     max_field: int | None = None,
+    max_columns: int = MOST_COLUMNS,
     ragged: Ragged = "error",
     bad: Bad = "error",
 ) -> Stage[Any, Any]:
@@ -100,7 +104,9 @@ def parse(
             converted: a dataclass, a `TypedDict`, a `NamedTuple`, a `msgspec.Struct` (with the extra `json`), or a
             pydantic model. An empty field is `None` where the column may be `None` and no text. Other columns than
             those of the type are left out.
-        dialect: a name registered with the `csv` module, a `csv.Dialect`, or a subclass of it.
+        dialect: a name registered with the `csv` module, a `csv.Dialect`, or a subclass of it. `"sniff"`: `csv.Sniffer`
+            guesses delimiter, quotes and spaces from the lines within the first 4,096 characters (and 256 quotes); the
+            rows come when these are there. A delimiter is `,` `;` `|` or a tab. What is given below is not guessed.
         delimiter: what separates fields; replaces what the dialect says, as do the next five, which mean what they mean
             in the `csv` module.
         quotechar: what stands around fields.
@@ -116,6 +122,7 @@ def parse(
             the data.
         max_field: the longest field accepted, in characters; at most `csv.field_size_limit()`, which is also the
             default.
+        max_columns: the most fields accepted in a row; as many as a spreadsheet has, unless you say otherwise.
         ragged: what to do with a row that has another number of fields than the header. `"error"`; `"pad"`: short rows
             get `None`, long ones are an error; `"keep"`: also long ones are kept, in a dictionary with the rest under
             the key `None`.
@@ -124,26 +131,26 @@ def parse(
 
     Raises `FormatError` that names the line, after all rows before it were delivered: a row that does not fit the
     header or the type (it names the column), a header without a column that the type needs, bad quoting, undecodable
-    bytes, a name that is twice in the header. `TruncatedError` when the data ends inside quotes (it names the line of
-    the quote) or inside a character. `LimitExceeded` for rows and fields that are too long. `UsageError` and
-    `MissingExtra`, at once, for options that mean nothing and types that need a library that is not installed.
+    bytes, a name that is twice in the header, a dialect that cannot be guessed. `TruncatedError` when the data
+    ends inside quotes (it names the line of the quote) or inside a character. `LimitExceeded` for rows and fields that
+    are too long, and for rows of too many fields. `UsageError` and `MissingExtra`, at once, for options that mean
+    nothing and types that need a library that is not installed.
 
     Cancellation: it never waits (with a policy: but for the dead letters), so it is never caught in the middle; a row
     that is not complete yet is dropped.
     """
-    resolved = resolve_dialect(
-        dialect,
-        {
-            "delimiter": delimiter,
-            "quotechar": quotechar,
-            "doublequote": doublequote,
-            "escapechar": escapechar,
-            "skipinitialspace": skipinitialspace,
-            "quoting": quoting,
-            "strict": strict,
-        },
-    )
-
+    given = {
+        "delimiter": delimiter,
+        "quotechar": quotechar,
+        "doublequote": doublequote,
+        "escapechar": escapechar,
+        "skipinitialspace": skipinitialspace,
+        "quoting": quoting,
+        "strict": strict,
+    }
+    sniffs = dialect == SNIFF
+    resolved = Sniffer(given) if sniffs else resolve_dialect(dialect, given)
+    holds = max(2 * max_row_bytes, 4 * SAMPLE if sniffs else 0)
     options: dict[str, Any] = {
         "header": header,
         "rows": rows or ("lists" if header is False else "dicts"),
@@ -151,13 +158,14 @@ def parse(
         "errors": errors,
         "max_row_bytes": max_row_bytes,
         "max_field": max_field,
+        "max_columns": max_columns,
         "ragged": ragged,
     }
     if bad != "error" or not (rows is None or isinstance(rows, str)):
-        return parsing_stage(partial(RecordParser, resolved, **options), bad, name="csv.parse", holds=2 * max_row_bytes)
+        return parsing_stage(partial(RecordParser, resolved, **options), bad, name="csv.parse", holds=holds)
     make = partial(Parser, resolved, **options)
     make()  # so that bad options are refused here and not when the run starts
-    return codec_stage(make, name="csv.parse", holds=2 * max_row_bytes)
+    return codec_stage(make, name="csv.parse", holds=holds)
 
 
 def format(  # noqa: A001  # used as csv.format, the counterpart of csv.parse

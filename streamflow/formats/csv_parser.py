@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import csv
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from streamflow.errors import FormatError, UsageError
-from streamflow.formats.csv_reader import Batch, Row, RowReader
+from streamflow.formats.csv_reader import MOST_COLUMNS, Batch, Row, RowReader
 from streamflow.formats.csv_rows import as_dicts, full_dicts
+from streamflow.formats.csv_sniffer import Sniffer, SniffingReader
 from streamflow.formats.pieces import PIECE, BytesLike, bytes_of, refuse_item
 from streamflow.formats.text import Decoder
 from streamflow.limits import check_capacity
@@ -62,6 +65,7 @@ class Parser:
         errors: str = "strict",
         max_row_bytes: int = 1 << 20,
         max_field: int | None = None,
+        max_columns: int = MOST_COLUMNS,
         ragged: Ragged = "error",
     ) -> None:
         """Check the arguments and make it for one run."""
@@ -72,7 +76,11 @@ class Parser:
         if header is False and ragged != "error":
             raise UsageError(f"ragged={ragged!r} has no effect without a header: rows are given as they are")
         check_capacity("max_row_bytes", max_row_bytes)
-        self._reader = RowReader(dialect, max_row_bytes, _checked_field_limit(max_field))
+        check_capacity("max_columns", max_columns)
+        read = partial(
+            RowReader, max_row_bytes=max_row_bytes, max_field=_checked_field_limit(max_field), max_columns=max_columns
+        )
+        self._reader = SniffingReader(dialect, read) if isinstance(dialect, Sniffer) else read(dialect)
         self._decoder = Decoder(encoding, errors, line=self._reader.line)
         self._dicts = rows == "dicts"
         self._ragged = ragged
@@ -93,7 +101,7 @@ class Parser:
 
     def finish(self) -> Iterator[Any]:
         """Return the rows that are left; `TruncatedError` when the data ends inside quotes or inside a character."""
-        for text in self._decoder.finish():
+        for text in self._last_texts():
             yield from itertools.chain.from_iterable(self._batches_of(text))
         batch = self._reader.finish()
         if batch is not None:
@@ -105,12 +113,24 @@ class Parser:
             return ()
         if isinstance(chunk, bytes) and self._kind in (None, bytes):
             self._kind = bytes
-            return itertools.chain.from_iterable(map(self._decoder.feed, self._pieces(chunk)))
+            return self._until_fault(itertools.chain.from_iterable(map(self._decoder.feed, self._pieces(chunk))))
         if isinstance(chunk, str) and self._kind in (None, str):
             chunk = chunk if self._kind else chunk.removeprefix("\ufeff")
             self._kind = str
             return self._pieces(chunk)
         return refuse_item("csv.parse", data, "one kind, bytes or str throughout")
+
+    def _last_texts(self) -> Iterable[str]:
+        return self._until_fault(_late(self._decoder))
+
+    def _until_fault(self, texts: Iterable[str]) -> Iterator[str]:
+        """Pass texts on that come of bytes. Where these are bad, the reader first gives what it held back."""
+        try:
+            yield from texts
+        except FormatError:
+            self._reader.expect_fault()
+            yield ""
+            raise
 
     def _pieces(self, chunk: Text) -> Iterator[Text]:
         at = 0
@@ -187,6 +207,11 @@ class Parser:
         self._names = check_names(names, where, unique=self._dicts)
 
 
+def _late(decoder: Decoder) -> Iterator[str]:
+    # It raises when it is called, which must be where its errors are waited for.
+    yield from decoder.finish()
+
+
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise UsageError(f"{name}={value!r} is none of {', '.join(map(repr, choices))}")
@@ -200,8 +225,8 @@ def check_names(names: Sequence[Any], where: str = "", *, unique: bool = True) -
     fault = FormatError if where else UsageError
     if isinstance(names, str | bytes) or not names:
         raise fault(f"{where}header={names!r}: the names of the columns must be a list of at least one name")
-    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
-    if twice and unique:
+    twice = sorted(str(name) for name, times in Counter(names).items() if times > 1) if unique else []
+    if twice:
         advice = (
             "Pass rows='lists', or header=False and skip the first row"
             if where

@@ -17,7 +17,8 @@ quotes, the number of quotes that arrived says whether it can have been closed (
 or when its text has doubled. After too many vain tries only the doubling counts.
 
 Limits: a row may have `max_row_bytes`. A field may have `csv.field_size_limit()` characters; that limit belongs to the
-whole process, so it is respected and never set here.
+whole process, so it is respected and never set here. A row may have `max_columns`; they are counted when it has been
+read, since its length bounds them.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ from streamflow.errors import FormatError, LimitExceeded, TruncatedError
 from streamflow.formats.csv_lines import open_quote, split_lines
 from streamflow.formats.csv_rows import quick_reader
 
-__all__ = ["Batch", "Row", "RowReader"]
+__all__ = ["MOST_COLUMNS", "Batch", "Row", "RowReader"]
 
 Row: TypeAlias = list[Any]
+
+MOST_COLUMNS = 16_384
+"""How many columns a row may have unless told otherwise: as many as a sheet of the common spreadsheets."""
 
 VAIN_TRIES = 64
 
@@ -62,13 +66,15 @@ class RowReader:
         dialect: as `csv.reader` has it in its attribute `dialect`.
         max_row_bytes: the longest row accepted, in bytes of UTF-8, line end included.
         max_field: the longest field accepted, in characters; at most `csv.field_size_limit()`.
+        max_columns: the most fields accepted in a row.
     """
 
-    def __init__(self, dialect: Any, max_row_bytes: int, max_field: int) -> None:
+    def __init__(self, dialect: Any, max_row_bytes: int, max_field: int, max_columns: int = MOST_COLUMNS) -> None:
         """Make it for one run."""
         self._dialect = dialect
         self._max_row = max_row_bytes
         self._max_field = max_field
+        self._max_columns = max_columns
         self._quick = quick_reader(dialect)
         self._quote = None if dialect.quoting == csv.QUOTE_NONE else dialect.quotechar
         # The text since the start of the first row that is not complete, and the number of the line it starts at.
@@ -85,6 +91,7 @@ class RowReader:
         self._tried = 0
         self._quotes = 0
         self._vain = 0
+        self._fault_expected = False
 
     def feed(self, text: str) -> Batch | None:
         """Take text in; return the rows that are complete now, or `None`. Errors are in the batch, behind the rows."""
@@ -107,6 +114,10 @@ class RowReader:
         """Return the number of the line that the text taken in so far ends on."""
         return self._line + sum(text.count("\n") for text in self._held)
 
+    def expect_fault(self) -> None:
+        """Take it that what comes behind is bad: the next `feed` returns all rows that are complete before it."""
+        self._fault_expected = True
+
     def finish(self) -> Batch | None:
         """Return the last row. A row that is not complete is `TruncatedError` (in the batch)."""
         text = "".join(self._held) + self._return
@@ -120,6 +131,18 @@ class RowReader:
             except FormatError as error:
                 batch.error = error
         self._held = []
+        return self._checked(batch, text)
+
+    def _checked(self, batch: Batch, text: str) -> Batch:
+        """Let a batch end before the first row that has too many columns."""
+        # A row of so many columns is at least as long; most pieces are not, and cost nothing.
+        if len(text) >= self._max_columns and max(map(len, batch.rows), default=0) > self._max_columns:
+            at = next(at for at, row in enumerate(batch.rows) if len(row) > self._max_columns)
+            batch.error = LimitExceeded(
+                f"line {batch.line_of(at)}: the row has {len(batch.rows[at])} fields, more than "
+                f"max_columns={self._max_columns}. Pass a larger max_columns if that is as it should be"
+            )
+            del batch.rows[at:]
         return batch
 
     def _hold(self, text: str) -> None:
@@ -136,6 +159,8 @@ class RowReader:
         return self._bytes_bound > self._max_row
 
     def _worth_trying(self, text: str) -> bool:
+        if self._fault_expected:
+            return True
         if "\n" not in text and "\r" not in text:
             return False
         if not self._open or self._size >= 2 * self._tried:
@@ -161,7 +186,7 @@ class RowReader:
             self._note_open(rest, tail, vain=len(rest) == len(block))
         if batch.error is None and self._is_too_long():
             batch.error = self._row_too_long(rest + tail, self._line)
-        return batch
+        return self._checked(batch, block)
 
     def _note_open(self, rest: str, tail: str, *, vain: bool) -> None:
         """Note that the row which `rest` begins is open, and what could close it has not been seen before `tail`."""

@@ -50,7 +50,7 @@ class RecordParser(RowParser, Parser):
 
     def last_rows(self) -> Iterator[Rows]:
         """Return the records that are left; `TruncatedError` as for `Parser`."""
-        for text in self._decoder.finish():
+        for text in self._last_texts():
             yield from self._rows_of(text)
         batch = self._reader.finish()
         if batch is not None:

@@ -51,6 +51,8 @@ async def run_by_hand(stage: Stage[Any, Any], items: Iterable[Any]) -> list[Any]
         ({"strict": False}, b'a\n"1"2\n', [{"a": "12"}]),
         ({"encoding": "latin-1"}, b"a\n\xe9\n", [{"a": "é"}]),
         ({"errors": "ignore"}, b"a\n1\xff\n", [{"a": "1"}]),
+        ({"max_columns": 2}, b"a,b\n1,2\n", [{"a": "1", "b": "2"}]),
+        ({"dialect": "sniff"}, b"a;b\n1;2\n", [{"a": "1", "b": "2"}]),
         ({"ragged": "pad"}, b"a,b\n1\n", [{"a": "1", "b": None}]),
     ],
 )

@@ -198,6 +198,18 @@ def test_undecodable_bytes_name_line_and_offset_after_the_rows_before_them() -> 
         assert "byte offset 14 (line 3)" in error
 
 
+@pytest.mark.parametrize("first", [b'"1 and more of it\n",a"b\n', b'"1\n2\n3\n4\n5\n6\n7\n8\n9\n",a"b"c"\n'])
+def test_rows_before_undecodable_bytes_are_given_though_their_quotes_seem_open(first: bytes) -> None:
+    """P3, L1: a stray quote in a row of several lines."""
+    data = b"id,name\n" + first + b"2,\xffb\n"
+    whole = outcome([data])
+
+    assert len(whole[0]) == 1
+    for at in range(len(data)):
+        assert outcome([data[:at], data[at:]]) == whole
+    assert outcome([data[at : at + 1] for at in range(len(data))]) == whole
+
+
 def test_data_that_ends_inside_a_character_is_truncated() -> None:
     """P5."""
     rows, error = outcome([b"id\n1\n\xc3"])
@@ -269,6 +281,7 @@ def test_a_stray_quote_does_not_swallow_the_data() -> None:
         ({"ragged": "skip"}, "ragged='skip' is none of"),
         ({"header": False, "rows": "lists", "ragged": "pad"}, "ragged='pad' has no effect"),
         ({"max_row_bytes": 0}, "max_row_bytes must be"),
+        ({"max_columns": 0}, "max_columns must be"),
         ({"max_field": -1}, "max_field must be"),
         ({"max_field": 1 << 40}, "call csv.field_size_limit"),
         ({"encoding": "utf-9"}, "encoding='utf-9'"),
