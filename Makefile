@@ -51,11 +51,12 @@ types: .venv/.dev  ## mypy --strict on the package, pyright on its public face
 layers: .venv/.dev  ## import-linter: imports go down the staircase only
 	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo --cache-dir .cache/import-linter
 
-# Every promise holds with the hot path in C, where a compiler was found, and without it.
+# Every promise holds with the hot path in C, where a compiler was found, and without it. What is marked slow is left out
+# there: processes, servers and terminals, to which it is all the same.
 tests: .venv/.dev .cache/tmp
 	@$(PY) -m pytest -n 2 $(ARGS)
 	@if $(PY) -c 'import sys; from streamflow.channel.storage import speedups; sys.exit(not speedups)'; then \
-		echo "The same in pure Python:"; STREAMFLOW_PURE=1 STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 $(ARGS); \
+		echo "The same in pure Python:"; STREAMFLOW_PURE=1 STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 -m 'not slow' $(ARGS); \
 	else echo "There is no C hot path in this installation, so that was in pure Python."; fi
 
 fast-tests: .venv/.dev .cache/tmp

@@ -33,7 +33,7 @@ class Kept:
                 asyncio.run(self.options["store"].put(name, name.encode()))
         elif kind == "file":
             path = request.getfixturevalue("tmp_path")
-            self.base = f"file://{path}/"
+            self.base = path.as_uri() + "/"
             for name in NAMES:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 (path / name).write_text(name)
