@@ -37,6 +37,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "cmap": Benchmark({"items": 20_000, "rounds": 3, "every": False}, key=True),
     "etl": Benchmark({"rows": 20_000, "rounds": 2, "growth": 2}),
     "copying": Benchmark({"mebibytes": 16, "rounds": 3}),
+    "formats": Benchmark({"rows": 160_000, "rounds": 2}),
+    "objects": Benchmark({"mebibytes": 32, "rounds": 2}),
     "latency": Benchmark({"times": 50, "imports": 3}, key=True),
     "statistics": Benchmark({"items": 200_000, "rounds": 5}),
     "growth": Benchmark({"items": 100_000, "stage_items": 2_000, "stages": 10, "pipelines": 100, "rounds": 2}),

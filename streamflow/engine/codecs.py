@@ -7,7 +7,7 @@ its neighbours and the items pass through at C speed. A codec that is heavy (com
 
 * Input of less than `thread_above` bytes is worked off right here, since a hop to a thread costs about 0.1 ms.
 * With `gather=0` each item is answered before the next one is taken. The output is pulled in helpings of about 1 MiB,
-  so a small input that expands to gigabytes stays bounded. Good for decompression.
+  so a small input that expands to gigabytes stays bounded, one while the other is handed on. Good for decompression.
 * With `gather=n` items are collected to blocks of n bytes. While the thread works on one block the next one is
   collected; never more than these two are held. For codecs that hold data back anyway and give less than they take:
   compression.
@@ -164,20 +164,29 @@ class _CodecTransform(Generic[A, B]):
 async def _prompt(
     make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
-    """Answer each item before the next one is taken; big ones in the thread, helping by helping."""
-    codec = make()
-    async with Worker(way.name) as worker:
+    """Answer each item before the next one is taken; big ones in the thread, one helping ahead of what is handed on."""
+    codec, worker = make(), Worker(way.name)
+    pulling: asyncio.Task[tuple[Iterator[B], bool]] | None = None
+    try:
         async for item in items:
             work = run(codec.feed, item)
             more = (byte_size(item) or 0) >= way.above
-            while more:
-                helping, more = await worker.call(_pulled, work, HELPING)
+            pulling = _pulling(worker, work) if more else None
+            while pulling is not None:
+                helping, more = await pulling
+                pulling = _pulling(worker, work) if more else None
                 for out in helping:
                     yield out
             for out in work:
                 yield out
         for out in run(codec.finish):
             yield out
+    finally:
+        await finish(_settled([pulling] if pulling else [], [worker]))
+
+
+def _pulling(worker: Worker, work: Iterator[B]) -> asyncio.Task[tuple[Iterator[B], bool]]:
+    return asyncio.create_task(worker.call(_pulled, work, HELPING), name=f"streamflow: {worker.name}: thread")
 
 
 async def _gathered(

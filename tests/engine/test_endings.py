@@ -439,8 +439,15 @@ async def test_a_stage_that_yields_in_its_cleanup_is_reported_by_name():
         finally:
             closed.append("source")
 
+    async def one(items):
+        async for item in items:
+            yield item
+            for _ in range(20):  # until `trailing` stands at its `yield`, where there is no room, however slow it is
+                await asyncio.sleep(0)
+            return
+
     with pytest.raises(RuntimeError, match="ignored GeneratorExit") as caught:
-        await sf.pipeline(source, trailing, sf.take(2), sf.collect(), maxsize=1)
+        await sf.pipeline(source, trailing, one, sf.collect(), maxsize=1)
 
     assert "'trailing'" in caught.value.__notes__[0]
     assert closed == ["source"]
