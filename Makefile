@@ -15,6 +15,9 @@ PACKAGING := pyproject.toml setup.py $(IN_C:=.c)
 ARGS ?=
 
 export TMPDIR := $(CURDIR)/.cache/tmp
+# Compiled modules and the asserts that pytest has rewritten are kept, or every run does it again (10 s per process).
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -60,7 +63,7 @@ tests: .venv/.dev .cache/tmp
 	else echo "There is no C hot path in this installation, so that was in pure Python."; fi
 
 fast-tests: .venv/.dev .cache/tmp
-	@STREAMFLOW_LOOPS=asyncio $(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
+	@STREAMFLOW_LOOPS=asyncio STREAMFLOW_HYPOTHESIS=quick $(PY) -m pytest -n 2 -q -m 'not slow' $(ARGS)
 
 thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for the laws (minutes)
 	@STREAMFLOW_HYPOTHESIS=thorough $(PY) -m pytest -n 2 --timeout 600 $(ARGS)

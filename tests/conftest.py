@@ -4,7 +4,8 @@
   `asyncio.sleep(600)` takes no time, and a deadlock is an error. A sync test runs once.
 * After every test: no pending task, no open generator, no new thread or file descriptor, no complaint of the loop.
   `@pytest.mark.may_leak("threads", reason="...")` excuses one kind, where a foreign library keeps something for good.
-* Hypothesis: the same examples every time; `STREAMFLOW_HYPOTHESIS=thorough` draws many random ones.
+* Hypothesis: the same examples every time, a fifth of them for `make check` (`STREAMFLOW_HYPOTHESIS=quick`);
+  `thorough` draws many random ones.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ except ImportError:  # not on Windows, not on PyPy
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 hypothesis.settings.register_profile("fast", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("fast"), max_examples=20)
 hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("STREAMFLOW_HYPOTHESIS", "fast"))
 

@@ -18,9 +18,12 @@ from benchmarks.processes import ROOT, race
 
 SIZE = 200_000
 
-pytestmark = pytest.mark.skipif(
-    not all(shutil.which(words[0]) for words in COMMANDS.values()), reason="cp, gzip and pigz are not all installed"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not all(shutil.which(words[0]) for words in COMMANDS.values()), reason="cp, gzip and pigz are not all installed"
+    ),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from benchmarks.formats_jobs import WORKS, _bare, _streamflow
 from benchmarks.processes import ROOT
 from streamflow.formats import deflate_library
 
+pytestmark = pytest.mark.slow
+
 ROWS = 60_000  # more than a chunk of each kind
 
 

@@ -18,7 +18,7 @@ from benchmarks.objects_jobs import CHUNK, WAYS, _check_stored, _chunks
 from benchmarks.objects_server import serving
 from benchmarks.processes import ROOT, race
 
-pytestmark = pytest.mark.skipif(find_spec("obstore") is None, reason="needs the extra objects")
+pytestmark = [pytest.mark.skipif(find_spec("obstore") is None, reason="needs the extra objects"), pytest.mark.slow]
 
 MEBIBYTES = 20  # parts of 8 MiB, and a rest
 

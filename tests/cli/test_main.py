@@ -14,6 +14,8 @@ import pytest
 from streamflow.cli import demo, main
 from streamflow.cli.verify import Verdict
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def said(capsys):

@@ -16,6 +16,8 @@ import pytest
 
 import streamflow as sf
 
+pytestmark = pytest.mark.slow
+
 # --- the call -------------------------------------------------------------------------------------------------------
 
 

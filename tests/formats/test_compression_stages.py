@@ -14,6 +14,8 @@ from streamflow.formats import deflate, gzip, zlib, zstd
 from streamflow.stages import Stage
 from tests.formats.compressed import KINDS, ROWS, Kind, every_kind, run, staged
 
+pytestmark = pytest.mark.slow
+
 LONG = ROWS * 4
 LEVELS = {"gzip": (0, 9), "zlib": (0, 9), "deflate": (0, 9), "zstd": (-7, 22), "bz2": (1, 9), "xz": (0, 9)}
 THREADED = (gzip, zlib, deflate, zstd)

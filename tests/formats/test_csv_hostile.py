@@ -18,6 +18,8 @@ from streamflow.formats.csv_reader import MOST_COLUMNS
 from streamflow.formats.csv_sniffer import Sniffer
 from tests.formats.json_cases import chunks_of, each_cut, outcome
 
+pytestmark = pytest.mark.slow
+
 STRICT = resolve_dialect("excel", {"strict": True})
 CHUNK = 64 * 1024
 

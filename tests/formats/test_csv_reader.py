@@ -42,7 +42,7 @@ dialects = st.fixed_dictionaries(
     },
 )
 
-MANY = settings(max_examples=max(600, settings().max_examples))
+MANY = settings(max_examples=6 * settings().max_examples)
 Outcome = tuple[list[Row], Exception | None]
 
 

@@ -34,7 +34,7 @@ in_c = pytest.mark.skipif(rows_in_c is None, reason=f"no rows in C: {why_pure}")
 EXCEL = resolve_dialect("excel", {})
 STRICT = resolve_dialect("excel", {"strict": True})
 PLENTY = 1 << 40
-MANY = settings(max_examples=max(400, settings().max_examples))
+MANY = settings(max_examples=4 * settings().max_examples)
 
 
 class Text(str):

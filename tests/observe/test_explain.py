@@ -139,7 +139,9 @@ def _at_most(job: sf.Pipeline[Any]) -> int:
 
 @each_plan
 @pytest.mark.parametrize("source", [many, many_later])
-@pytest.mark.parametrize("maxsize", [1, 2, 5, 64])
+@pytest.mark.parametrize(
+    "maxsize", [1, 2, pytest.param(5, marks=pytest.mark.slow), pytest.param(64, marks=pytest.mark.slow)]
+)
 def test_a_fast_source_and_a_stopped_sink_never_hold_more_items_than_explained(
     plan: str, source: Callable[[], Any], maxsize: int
 ) -> None:

@@ -32,12 +32,12 @@ OPERATORS = [name for name in NAMES if inspect.isfunction(getattr(sf, name)) and
 
 
 def named(cases: Iterable[AnyCase]) -> list[Any]:
-    """Return the cases as parameters: on virtual time where they need it."""
+    """Return the cases as parameters, on virtual time where they need it; all but the first of an operator are slow."""
     counted: dict[str, itertools.count[int]] = {}
     parameters = []
     for case in cases:
         number = next(counted.setdefault(case.operator, itertools.count(1)))
-        marks = [pytest.mark.virtual_time] if case.virtual else []
+        marks = [pytest.mark.virtual_time] * case.virtual + [pytest.mark.slow] * (number > 1)
         parameters.append(pytest.param(case, id=f"{case.operator}-{number}", marks=marks))
     return parameters
 

@@ -26,9 +26,10 @@ pytest.importorskip("obstore", reason="needs the extra objects")
 ID, SECRET = "AKIAC4N4RY", "c4n4ry/secret+key"
 PART = 5 * MIB
 
-pytestmark = pytest.mark.may_leak(
-    "threads", "files", reason="obstore keeps its connections and tokio's own descriptors"
-)
+pytestmark = [
+    pytest.mark.may_leak("threads", "files", reason="obstore keeps its connections and tokio's own descriptors"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture

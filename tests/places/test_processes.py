@@ -17,6 +17,8 @@ import pytest
 import streamflow as sf
 from streamflow.places import processes
 
+pytestmark = pytest.mark.slow
+
 CAT = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer, 4096)"
 SPEAK = "import sys; sys.stdout.buffer.write(b'x' * {0}); sys.stdout.flush()"
 FAIL = "import sys; print('so far'); sys.stdout.flush(); sys.stderr.write({0!r}); sys.exit({1})"

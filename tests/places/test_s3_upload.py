@@ -17,9 +17,10 @@ PART = 5 * MIB
 KEYS = {"access_key_id": "ID", "secret_access_key": "SECRET", "region": "us-east-1"}
 LARGE = [bytes([number]) * PART for number in range(3)]
 
-pytestmark = pytest.mark.may_leak(
-    "threads", "files", reason="obstore keeps its connections and tokio's own descriptors"
-)
+pytestmark = [
+    pytest.mark.may_leak("threads", "files", reason="obstore keeps its connections and tokio's own descriptors"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from streamflow.errors import UsageError
 from streamflow.places import stdio
 from streamflow.places.written import Sent
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import asyncio, sys, threading
 import streamflow as sf
