@@ -41,6 +41,7 @@ _GZIP = "`gzip -6`, then fsync"
 _PIGZ = "`pigz -p2 -6`, then fsync"
 _COMPRESS = "`files.read`, `gzip.compress()`, `objects.write`"
 _COMPRESS_TWO = "`files.read`, `gzip.compress(threads=2)`, `objects.write`"
+_COMPRESS_TWO_FAST = "the same on two threads with the extra `fast`"
 _GUNZIP = "`gunzip`, then fsync"
 _UNPIGZ = "`pigz -p2 -d`, then fsync"
 _DECOMPRESS = "`objects.read`, `gzip.decompress()`, `files.write`"
@@ -51,6 +52,7 @@ _GOALS = (
     Goal("copying.file/cp", "throughput of a copy / that of cp", _CP, _COPY, at_least=0.8),
     Goal("copying.synced/cp", "the same with fsync on both sides", _CP_SYNCED, _COPY_SYNCED, at_least=0.8),
     Goal("copying.gzip/pigz", "throughput of gzip on two threads / pigz -p2", _PIGZ, _COMPRESS_TWO, at_least=0.9),
+    Goal("copying.gzip-fast/pigz", "the same by zlib-ng", _PIGZ, _COMPRESS_TWO_FAST, at_least=0.9),
     Goal("copying.gzip-one/gzip", "throughput of gzip on one thread / gzip", _GZIP, _COMPRESS, at_least=0.9),
     Goal("copying.gunzip/pigz", "throughput of gunzip / pigz -d", _UNPIGZ, _DECOMPRESS, at_least=0.9),
     Goal("copying.gunzip-fast/pigz", "throughput of gunzip by isal / pigz -d", _UNPIGZ, _DECOMPRESS_FAST, at_least=0.9),
@@ -153,8 +155,9 @@ def _groups(made: _Files) -> list[list[Process]]:
     compressed = [
         made.process(_GZIP, "gzip", *sync, *small),
         *([made.process(_PIGZ, "pigz", *sync, *small)] if pigz else []),
-        made.process(_COMPRESS, "compress", *small),
-        made.process(_COMPRESS_TWO, "compress", *small, "--threads", "2"),
+        made.process(_COMPRESS, "compress", *small, "--plain"),
+        made.process(_COMPRESS_TWO, "compress", *small, "--threads", "2", "--plain"),
+        *([made.process(_COMPRESS_TWO_FAST, "compress", *small, "--threads", "2")] if find_spec("zlib_ng") else []),
     ]
     expanded = [
         made.process(_GUNZIP, "gunzip", *sync, *packed),
@@ -184,8 +187,8 @@ def _profiled(made: _Files) -> dict[str, Process]:
     whole = "--warm", str(made.plain)
     return {
         "a copy, without fsync": made.process("", "copy", *whole),
-        "gzip on two threads": made.process("", "compress", "--threads", "2"),
-        "gunzip, without isal and fsync": made.process("", "decompress", "--plain", "--warm", str(made.packed)),
+        "gzip on two threads": made.process("", "compress", "--threads", "2", "--plain"),
+        "gunzip, without `fast` and fsync": made.process("", "decompress", "--plain", "--warm", str(made.packed)),
     }
 
 

@@ -127,13 +127,14 @@ def main() -> int:
     parser.add_argument("digest", help="SHA-256 of the target's content; of what it holds, when it is compressed")
     parser.add_argument("--sync", action="store_true", help="wait until it is on the disk")
     parser.add_argument("--threads", type=int, default=1, help="of compress")
-    parser.add_argument("--plain", action="store_true", help="do without isal")
+    parser.add_argument("--plain", action="store_true", help="do without the extra `fast`")
     parser.add_argument("--by-thread", action="store_true", help="count the time of each thread")
     parser.add_argument("--loop", choices=_LOOPS, default="uvloop")
     parser.add_argument("--warm", type=Path, help="a source to begin with, which is not timed")
     options = parser.parse_args()
     if options.plain:
-        sys.modules["isal"] = cast("Any", None)  # as if it were not installed
+        for library in ("isal", "zlib_ng"):  # as if they were not installed
+            sys.modules[library] = cast("Any", None)
     try:
         if options.warm:
             _once(options.way, options.warm, options.target, options)
