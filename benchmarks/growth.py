@@ -28,7 +28,7 @@ _KINDS = {
 
 
 def run(
-    *, items: int = 10_000_000, stage_items: int = 20_000, stages: int = 100, pipelines: int = 10_000, rounds: int = 3
+    *, items: int = 10_000_000, stage_items: int = 20_000, stages: int = 100, pipelines: int = 10_000, rounds: int = 5
 ) -> Result:
     """Measure the three curves up to these numbers."""
     long, ratios = _lengths(_powers(10_000, items), rounds)
@@ -47,7 +47,7 @@ def _lengths(points: Sequence[int], rounds: int) -> tuple[str, list[Ratio]]:
     """The cost per item over the length of the stream."""
     jobs = {"functions": "benchmarks.hops:fused", "stages": "benchmarks.hops:generators"}
     times = race(
-        [python(f"{kind} {n}", job, n, 1024, expected=n // 2) for n in points for kind, job in jobs.items()],
+        [python(f"{kind} {n}", job, n, 1024, expected=n // 2) for kind, job in jobs.items() for n in points],
         rounds=rounds,
     )
     rows = [[_KINDS[kind], *(_cell(times[f"{kind} {n}"]) for n in points)] for kind in jobs]
@@ -135,4 +135,6 @@ def _per(key: str, what: str, times: Mapping[str, Sequence[float]], kind: str, p
 
 
 def _quotient(key: str, what: str, firsts: Sequence[float], seconds: Sequence[float]) -> Ratio:
-    return Ratio(f"growth.{key}", what, median(firsts) / median(seconds), at_most=_FLAT)
+    """The median of the rounds' quotients: within a round the clock of the processor changes less than between two."""
+    quotients = [first / second for first, second in zip(firsts, seconds, strict=True)]
+    return Ratio(f"growth.{key}", what, median(quotients), at_most=_FLAT)
