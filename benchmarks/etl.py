@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 
 from benchmarks.etl_data import COLUMN, HEADER, VALUE, rows_of, write_input
+from benchmarks.etl_floor import deflating
 from benchmarks.etl_ways import (
     ARROW,
     DICTS,
@@ -64,6 +65,7 @@ def run(*, rows: int = 1_000_000, rounds: int = 5, growth: int = 10) -> Result:
         folder = Path(name)
         times = _raced(ways, folder, rows, rounds)
         sizes = [_checked(_target(folder, at), rows // way.part) for at, way in enumerate(ways)]
+        alone = deflating(_target(folder, 0), _LEVEL) / rows * 1e9
         peaks = _peaks(folder, rows, growth)
     size = sizes[0][1] / _MEBIBYTE
     head = (
@@ -72,7 +74,7 @@ def run(*, rows: int = 1_000_000, rounds: int = 5, growth: int = 10) -> Result:
         f"standard library, Go's own in Go, and Node.js's copy of zlib there."
     )
     memory = _memory_table(rows, growth, peaks)
-    parts = [head, _table(ways, times, sizes), memory, absent(missing)]
+    parts = [head, _table(ways, times, sizes), _floor(alone, times), memory, absent(missing)]
     return Result("\n\n".join(filter(None, parts)), [*judged(GOALS, times), *_memory_ratios(growth, peaks)])
 
 
@@ -114,6 +116,13 @@ def _table(ways: Sequence[Way], times: dict[str, Times], sizes: Sequence[tuple[i
         cells = [f"{took.median / 1e3:.2f} µs", took.spread, f"{took.cores:.1f}"]
         lines.append([way.name, *cells, f"{packed * way.part / _MEBIBYTE:.1f} MiB"])
     return table(["", "a row, by the wall", "spread", "cores", "output"], lines)
+
+
+def _floor(alone: float, times: dict[str, Times]) -> str:
+    """Say how fast it could be if there were nothing but gzip, divided over two cores without loss."""
+    both = alone / 2
+    beside = f", {both / times[GO].median:.2f} of Go's time" if GO in times else ""
+    return f"Deflating alone takes {alone / 1e3:.2f} µs a row; spread over two cores without loss {both / 1e3:.2f} µs{beside}."
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
