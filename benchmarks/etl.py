@@ -122,7 +122,8 @@ def _floor(alone: float, times: dict[str, Times]) -> str:
     """Say how fast it could be if there were nothing but gzip, divided over two cores without loss."""
     both = alone / 2
     beside = f", {both / times[GO].median:.2f} of Go's time" if GO in times else ""
-    return f"Deflating alone takes {alone / 1e3:.2f} µs a row; spread over two cores without loss {both / 1e3:.2f} µs{beside}."
+    text = f"Deflating alone takes {alone / 1e3:.2f} µs a row; spread over two cores without loss {both / 1e3:.2f} µs"
+    return f"{text}{beside}."
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------

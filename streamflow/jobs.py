@@ -62,7 +62,9 @@ class Job(Generic[R_co]):
         run.start()
         outcome, error = "succeeded", None
         try:
-            return cast("R_co", await run.wait())
+            value = cast("R_co", await run.wait())
+            outcome = "drained" if run.drained else outcome
+            return value
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
@@ -71,6 +73,28 @@ class Job(Generic[R_co]):
             raise
         finally:
             self._ending = outcome, error
+
+    def drain(self) -> bool:
+        """Stop reading the source, finish what is in flight and commit: `run()` then returns the sink's value.
+
+        Example:
+            running = asyncio.create_task(job.run())
+            ...
+            job.drain()
+            total = await running                  # of all that the source had given
+
+        Returns at once: whether there is a run that comes to its end now. Without one (before the start, after the end,
+        in a run that is being cancelled) it does nothing; neither does a second call. Call it in the event loop's
+        thread. `report.outcome` is then `"drained"`.
+
+        What the source has given is delivered, also the item that waits for room; the stages see an ordinary end. A
+        source that waits for its next item is cancelled at that `await`, in its own task, and its `finally` runs; one
+        that stands at its `yield` is closed there. A plain iterable ends at the item that it is at. It is for sources
+        whose items each stand for themselves: half of a file is delivered as if it were the whole.
+
+        Nothing here waits, so nothing can be cancelled; a run that drains is cancelled as ever.
+        """
+        return self._run is not None and self._run.drain()
 
     def stats(self) -> RunStats:
         """Return the numbers of the run that goes on, or of the last one. Raises `UsageError` before the first."""

@@ -6,11 +6,11 @@ How it works. A codec that is quick becomes a synchronous stage: `map` and `chai
 its neighbours and the items pass through at C speed. A codec that is heavy (compression) gets a task and a thread:
 
 * Input of less than `thread_above` bytes is worked off right here, since a hop to a thread costs about 0.1 ms.
-* With `gather=0` each item is answered before the next one is taken. The output is pulled in helpings of about 1 MiB,
-  so a small input that expands to gigabytes stays bounded, one while the other is handed on. Good for decompression.
+* With `gather=0` each item is answered before the next one is taken. The output is pulled in helpings of about
+  `HELPING` bytes, so a small input that expands to gigabytes stays bounded. Good for decompression.
 * With `gather=n` items are collected to blocks of n bytes. While the thread works on one block the next one is
   collected; never more than these two are held. For codecs that hold data back anyway and give less than they take:
-  compression.
+  compression. If it is wanted, what was collected is flushed when the input pauses.
 
 A codec that makes many items of one (a chunk of bytes is hundreds of rows) may give them in batches: see `Batching`.
 
@@ -21,20 +21,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
 from types import FunctionType
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
+from streamflow.engine.codec_calls import AHEAD, Calls
+from streamflow.engine.pauses import Pause, pausing
 from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
 from streamflow.limits import byte_size
 from streamflow.stages import Stage
 from streamflow.types import Codec
 
-__all__ = ["Batching", "codec_stage", "parallel_stage"]
+__all__ = ["Batching", "Flushing", "codec_stage", "parallel_stage"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -54,18 +55,29 @@ class Batching(Protocol[A_contra, B_co]):
         """Take one item in; return in batches what is complete by now. Lazy, as `feed` is."""
 
 
+class Flushing(Protocol[B_co]):
+    """A codec that can give, in the middle, what makes all that it was given so far readable at the other end."""
+
+    def flush(self) -> Iterable[B_co]:
+        """Return it, lazily, as `feed` does."""
+
+
 class _Way(NamedTuple):
     """How a heavy codec is run."""
 
     name: str
     above: int
     gather: int
+    flush: float | None
 
 
 _Run: TypeAlias = Callable[..., Iterator[B]]
 
 HELPING = 1 << 20
 """Bytes of output taken from the thread at once, about."""
+
+EXPANDS = 4
+"""How many times larger than its input an answer usually is; if that is less than a helping, one call is enough."""
 
 
 def codec_stage(
@@ -74,6 +86,7 @@ def codec_stage(
     name: str,
     thread_above: int | None = None,
     gather: int = 0,
+    flush: float | None = None,
     drops: bool = False,
     holds: int = 0,
 ) -> Stage[A, B]:
@@ -87,6 +100,8 @@ def codec_stage(
         thread_above: items of at least so many bytes are worked off in a thread; `None`: never, the stage is
             synchronous.
         gather: bytes of items to collect before the thread gets them; 0 answers each item at once. Only with a thread.
+        flush: seconds after which what the codec, a `Flushing` one, was given is flushed although no block is full;
+            `None`: never. Only with `gather`.
         drops: whether it may emit fewer items than it takes on purpose.
         holds: bytes that the codec itself holds at most, for `explain()`.
 
@@ -104,8 +119,9 @@ def codec_stage(
             holds_items=0,
         )
 
-    body = partial(_gathered if gather else _prompt, make, run, _Way(name, thread_above, gather))
-    return Stage(body, name=name, callable=run, drops=drops, threads=1, holds=holds + 2 * (gather or HELPING))
+    body = partial(_gathered if gather else _prompt, make, run, _Way(name, thread_above, gather, flush))
+    held = AHEAD * gather or (AHEAD + 1) * HELPING
+    return Stage(body, name=name, callable=run, drops=drops, threads=1, holds=holds + held)
 
 
 def parallel_stage(
@@ -164,17 +180,19 @@ class _CodecTransform(Generic[A, B]):
 async def _prompt(
     make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
-    """Answer each item before the next one is taken; big ones in the thread, one helping ahead of what is handed on."""
-    codec, worker = make(), Worker(way.name)
-    pulling: asyncio.Task[tuple[Iterator[B], bool]] | None = None
+    """Answer each item before the next one is taken; big ones in the thread, ahead of what is handed on."""
+    codec, calls = make(), Calls[B](way.name)
     try:
         async for item in items:
             work = run(codec.feed, item)
-            more = (byte_size(item) or 0) >= way.above
-            pulling = _pulling(worker, work) if more else None
-            while pulling is not None:
-                helping, more = await pulling
-                pulling = _pulling(worker, work) if more else None
+            size = byte_size(item) or 0
+            if size >= way.above:
+                for _ in range(AHEAD if size * EXPANDS > HELPING else 1):
+                    calls.begin(work, HELPING)
+            while calls:
+                helping, more = await calls.take()
+                while more and len(calls) < AHEAD:
+                    calls.begin(work, HELPING)
                 for out in helping:
                     yield out
             for out in work:
@@ -182,44 +200,72 @@ async def _prompt(
         for out in run(codec.finish):
             yield out
     finally:
-        await finish(_settled([pulling] if pulling else [], [worker]))
-
-
-def _pulling(worker: Worker, work: Iterator[B]) -> asyncio.Task[tuple[Iterator[B], bool]]:
-    return asyncio.create_task(worker.call(_pulled, work, HELPING), name=f"streamflow: {worker.name}: thread")
+        await calls.close()
 
 
 async def _gathered(
     make: Callable[[], Codec[A, B]], run: _Run[B], way: _Way, items: AsyncIterable[A]
 ) -> AsyncGenerator[B, None]:
     """Collect one block while the thread works on the one before."""
-    codec, worker = make(), Worker(way.name)
-    running: asyncio.Task[tuple[Iterator[B], bool]] | None = None
-    block: list[A] = []
-    size, threaded = 0, False
+    codec = make()
+    gathering = _Gathering(codec, run, way)
+    calls = gathering.calls
     try:
-        async for item in items:
-            block.append(_frozen(item))
-            weight = byte_size(item)
-            size += way.gather if weight is None else weight
-            if running is not None and (running.done() or size >= way.gather):
-                for out in (await running)[0]:
+        async with pausing(items, way.flush) as arriving:
+            async for item in arriving:
+                if not isinstance(item, Pause):
+                    gathering.add(item)
+                    while calls.due():
+                        for out in (await calls.take())[0]:
+                            yield out
+                    continue
+                last = gathering.end(cast("Flushing[B]", codec).flush)
+                while calls:
+                    for out in (await calls.take())[0]:
+                        yield out
+                for out in last:
                     yield out
-                running = None
-            if size >= way.gather:
-                work = worker.call(_pulled, _fed(codec, run, block))
-                running = asyncio.create_task(work, name=f"streamflow: {way.name}: thread")
-                block, size, threaded = [], 0, True
-        if running is not None:
-            for out in (await running)[0]:
+        last = gathering.end(codec.finish)
+        while calls:
+            for out in (await calls.take())[0]:
                 yield out
-        last: Iterator[B] = itertools.chain(_fed(codec, run, block), run(codec.finish))
-        if threaded or size >= way.above:
-            last, _ = await worker.call(_pulled, last)
         for out in last:
             yield out
     finally:
-        await finish(_settled([running] if running else [], [worker]))
+        await calls.close()
+
+
+class _Gathering(Generic[A, B]):
+    """Items that are collected to blocks, and the calls that work on them."""
+
+    def __init__(self, codec: Codec[A, B], run: _Run[B], way: _Way) -> None:
+        self.calls: Calls[B] = Calls(way.name)
+        self._feed = partial(run, codec.feed)
+        self._run = run
+        self._way = way
+        self._block: list[A] = []
+        self._size = 0
+
+    def add(self, item: A) -> None:
+        """Begin a call if the block is full now."""
+        self._block.append(_frozen(item))
+        weight = byte_size(item)
+        self._size += self._way.gather if weight is None else weight
+        if self._size >= self._way.gather:
+            self.calls.begin(self._fed())
+
+    def end(self, step: Callable[[], Iterable[B]]) -> Iterator[B]:
+        """Begin the call for what fills no block and for a last step; if it is little, return the work to be done."""
+        heavy = self.calls.used or self._size >= self._way.above
+        work = itertools.chain(self._fed(), self._run(step))
+        if not heavy:
+            return work
+        self.calls.begin(work)
+        return iter(())
+
+    def _fed(self) -> Iterator[B]:
+        block, self._block, self._size = self._block, [], 0
+        return itertools.chain.from_iterable(map(self._feed, block))
 
 
 async def _parallel(
@@ -248,30 +294,6 @@ async def _parallel(
             del flying[0]
     finally:
         await finish(_settled(flying, workers))
-
-
-def _fed(codec: Codec[A, B], run: _Run[B], block: list[A]) -> Iterator[B]:
-    return itertools.chain.from_iterable(map(partial(run, codec.feed), block))
-
-
-def _pulled(work: Iterator[B], most: float = math.inf) -> tuple[Iterator[B], bool]:
-    """Pull output, `most` bytes or a little more; say whether there may be more. An error comes behind the good."""
-    helping: list[B] = []
-    size = 0
-    try:
-        for out in work:
-            helping.append(out)
-            size += byte_size(out) or 1
-            if size >= most:
-                return iter(helping), True
-    except Exception as error:  # noqa: BLE001  # it is raised when its turn comes
-        return _then(helping, error), False
-    return iter(helping), False
-
-
-def _then(items: list[B], error: Exception) -> Iterator[B]:
-    yield from items
-    raise error
 
 
 def _frozen(item: A) -> A:

@@ -39,6 +39,7 @@ import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.budget import Budget
+from streamflow.engine.names import pipeline_name
 from streamflow.engine.nested import Ledger, Numbers, dropped_in, here, sums
 from streamflow.engine.outcome import Outcome
 from streamflow.engine.planner import SegmentPlan, segments_of
@@ -74,6 +75,7 @@ class Run:
         self.channels: list[Channel[Any]] = []
         self.output: Reader[Any] | None = None
         self.cancelled = False
+        self.drained = False
         self.started_at = 0.0
         self.ended_at = 0.0
         self.grace = plan.grace
@@ -112,10 +114,13 @@ class Run:
         self.started_at = perf_counter()
         _running.add(self)
         self._enter_outer()
-        token = here.set(self.nested)  # the tasks inherit it
+        token = here.set(self.nested)  # the tasks inherit it, and the name
+        named = pipeline_name.set(self.label) if self._outer is None else None
         for segment in reversed(self.segments):
             segment.start().add_done_callback(partial(self._task_done, segment))
         here.reset(token)
+        if named is not None:
+            pipeline_name.reset(named)
 
     # --- within another run --------------------------------------------------------------------------------------
 
@@ -278,6 +283,16 @@ class Run:
             )
 
     # --- asking from outside -------------------------------------------------------------------------------------
+
+    def drain(self) -> bool:
+        """Stop reading the source; what it has given goes on to the end. Return whether the run goes on. Never waits."""
+        if not self.started_at or self.cancelled or self.over.done():
+            return False
+        first = self.segments[0]
+        if not (first.drained or first.asked or first.closing or first.finished):
+            self.drained = True
+            first.end_reading()
+        return True
 
     def cancel(self) -> None:
         """Stop the run: the sink first, then what is above, each when the one below has ended. Twice is harmless."""

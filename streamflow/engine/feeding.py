@@ -56,7 +56,7 @@ class Feeder(Run, Generic[T]):
         """Plan it; nothing runs yet."""
         source, stages = parts_of(items)
         if demand is not None and all(stage.capacity is None for stage in stages):
-            demand.stopping = lambda: self.segments[0].asked
+            demand.stopping = lambda: self.segments[0].asked or self.segments[0].drained
             source = gated(source, demand)
         super().__init__(Plan(source, stages, None, name or f"reading of {source.name}", maxsize, max_bytes, GRACE))
         self.reader = cast("Reader[T]", self.output)

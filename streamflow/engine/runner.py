@@ -24,18 +24,19 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from streamflow.engine.conductor import hurry
+from streamflow.engine.signals import HANDLED, may_handle, mind, put_back, say
 from streamflow.errors import UsageError
 
-__all__ = ["loop_factory", "run"]
+__all__ = ["loop_factory", "run", "run_on"]
 
 T = TypeVar("T")
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = (30.0, 2.0)  # seconds for what outlives the main task, after one signal and after two
 
 
@@ -59,12 +60,15 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
             return _run_beside(main, debug=debug)
         main.close()
         raise UsageError("sf.run starts an event loop, and one is running here already; write `await main()` instead.")
-    return _run_here(main, debug=debug)
+    return run_on(loop_factory(), main, debug=debug)
 
 
-def _run_here(main: Coroutine[Any, Any, T], *, debug: bool | None) -> T:
+def run_on(
+    factory: Callable[[], asyncio.AbstractEventLoop] | None, main: Coroutine[Any, Any, T], *, debug: bool | None = None
+) -> T:
+    """Do as `run` on a loop of this factory; `None` stands for asyncio's own."""
     signals = _Signals()
-    with signals.put_back(), asyncio.Runner(debug=debug, loop_factory=loop_factory()) as runner:
+    with signals.put_back(), asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         try:
             return runner.run(signals.guarding(main))
         except asyncio.CancelledError:
@@ -91,7 +95,7 @@ def _run_beside(main: Coroutine[Any, Any, T], *, debug: bool | None) -> T:
 
     def work() -> None:
         try:
-            result.set_result(_run_here(watched(), debug=debug))
+            result.set_result(run_on(loop_factory(), watched(), debug=debug))
         except BaseException as error:  # noqa: BLE001  # it is raised in the cell
             result.set_exception(error)
 
@@ -122,11 +126,6 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _may_handle() -> bool:
-    """Whether signals can be handled here: only the main thread gets them, and Windows has none to speak of."""
-    return sys.platform != "win32" and threading.current_thread() is threading.main_thread()
-
-
 class _Signals:
     """SIGINT and SIGTERM while a main task runs."""
 
@@ -136,32 +135,29 @@ class _Signals:
     @contextmanager
     def put_back(self) -> Iterator[None]:
         """Leave the handlers as they were found; the loop takes its own away when it is closed."""
-        before = {number: signal.getsignal(number) for number in _HANDLED} if _may_handle() else {}
+        found = {number: signal.getsignal(number) for number in HANDLED} if may_handle() else {}
         try:
             yield
         finally:
-            for number, handler in before.items():
-                if handler is not None:  # one that was not installed from Python cannot be put back
-                    signal.signal(number, handler)
+            put_back(found)
 
     async def guarding(self, main: Coroutine[Any, Any, T]) -> T:
         """Run the main coroutine with the handlers installed."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if _may_handle() and task is not None:
-            for number in _HANDLED:
-                loop.add_signal_handler(number, self._on_signal, number, task)
+        if may_handle() and task is not None:
+            mind(partial(self._on_signal, task))
         try:
             return await main
         finally:
             self._watch(loop)
 
-    def _on_signal(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
+    def _on_signal(self, task: asyncio.Task[Any], number: signal.Signals) -> None:
         self._received.append(number)
         if len(self._received) == 1:
             task.cancel()
         elif len(self._received) == 2:  # noqa: PLR2004
             names = ", ".join(hurry()) or "cleanup of the program itself"
-            _say(f"{number.name} again: no more waiting for {names}. Once more leaves at once.")
+            say(f"{number.name} again: no more waiting for {names}. Once more leaves at once.")
             task.cancel()
         else:
             self._leave_now(f"{number.name} for the third time")
@@ -178,7 +174,7 @@ class _Signals:
         self._leave_now(f"no more waiting for tasks that do not end when they are cancelled ({names})")
 
     def _leave_now(self, reason: str) -> None:
-        _say(f"{reason}: leaving with work unfinished.")
+        say(f"{reason}: leaving with work unfinished.")
         os._exit(128 + self._received[0])
 
     def leave(self) -> None:
@@ -188,8 +184,3 @@ class _Signals:
         if self._received[0] is signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + self._received[0])
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"streamflow: {text}\n")
-    sys.stderr.flush()

@@ -24,6 +24,7 @@ from streamflow.engine.awaiting import going_on
 from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
 from streamflow.engine.generators import Generators, Nest
+from streamflow.engine.names import stage_name
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.engine.reader import Reader
 from streamflow.engine.stretches import Stretches, stretches
@@ -51,6 +52,7 @@ class Segment:
         self.task: asyncio.Task[None] | None = None
         self.begun = False
         self.asked = False
+        self.drained = False
         self.closing = False
         self.finished = False
         self.settled = False
@@ -76,10 +78,27 @@ class Segment:
         """Whether it needs no cancellation to stop: it has ended, is closing, or is parked and its reader has left."""
         return self.finished or self.closing or (self.writer is not None and self.writer.parked)
 
+    def end_reading(self) -> None:
+        """Let the source end here, as if it had no more; what it has given goes on. For the segment of the source.
+
+        A plain iterable is cut. An async one is closed if it stands at a `yield`, once its item has been put; anywhere
+        else it is cancelled, and that cancellation is an end like any other.
+        """
+        assert self.writer is not None
+        assert self.task is not None
+        self.drained = True
+        if self._source is not None:
+            self._source.stop()
+            return
+        self.writer.ending = True
+        if not self.writer.parked:
+            self.task.cancel()
+
     async def _main(self) -> None:
         try:
             await asyncio.sleep(0)  # an eager task must not run before the wiring is finished (H24)
             self.begun = True
+            stage_name.set(self.plan.name)
             self._end(await self._body(), None)
         except BaseException as error:  # noqa: BLE001  # every failure is carried on as a value, KeyboardInterrupt too
             self._end(None, error)
@@ -114,7 +133,7 @@ class Segment:
 
     def _judge(self, error: BaseException) -> BaseException | None:
         """What an exception that left the body means: a stop that was asked for is none (P4)."""
-        if self.late:
+        if self.late or self._reads_no_more:
             failure = _without_stops(error)
             self.stopped = failure is None
             return failure
@@ -127,6 +146,11 @@ class Segment:
             f"something it awaits was cancelled from inside (a closed pool, an executor that shut down)"
         )
         return _explained(stray, error)
+
+    @property
+    def _reads_no_more(self) -> bool:
+        """Whether its source was asked to end, and not by being cut: then a cancellation is the answer to that."""
+        return self.writer is not None and self.writer.ending
 
     # --- async generators ----------------------------------------------------------------------------------------
 
@@ -154,7 +178,12 @@ class Segment:
             try:
                 ended = await self.writer.pump(items)
             except asyncio.CancelledError as error:
-                ended = await struck(self.writer, items, error, lambda: self.asked, generators.throw)
+                if self._reads_no_more and not self.asked:
+                    ended = False
+                else:
+                    ended = await struck(self.writer, items, error, lambda: self.asked, generators.throw)
+            if self._reads_no_more:
+                await self.writer.put_unput()
             self.closing = not ended
 
     # --- fused chains --------------------------------------------------------------------------------------------
@@ -245,7 +274,7 @@ class Segment:
     def _ending(self) -> str:
         if self.error is not None:
             return "failed" if self.failed_here else "aborted"
-        return "stopped" if self.asked else "finished"
+        return "stopped" if self.asked else "drained" if self.drained else "finished"
 
     def seconds(self) -> tuple[float, float, float]:
         """Seconds working, waiting for input, and waiting for room, until now or until it ended."""

@@ -51,6 +51,10 @@ class Stretches:
         await self._budget.pause()
         return self._cut()
 
+    def stop(self) -> None:
+        """Take no more from the source: it ends here, at the latest when the stretch does that is being taken."""
+        self._items = self._brink.over(iter(()))
+
     def let_go(self) -> None:
         """Hold the source no more; the count stays."""
         self._items = iter(())
@@ -67,14 +71,19 @@ class _Gated(Stretches):
 
     def __init__(self, items: Iterator[Any], budget: Budget) -> None:
         self._gate: Gate = speedups.Gate().over(items)
+        self._source = items  # it may be at work when it is stopped: the gate alone would let go of it
         self._budget = budget
 
     @property
     def count(self) -> int:
         return self._gate.count
 
+    def stop(self) -> None:
+        self._gate.over(iter(()))
+
     def let_go(self) -> None:
         self._gate.over(iter(()))
+        self._source = iter(())
 
     def _ended(self) -> bool:
         return self._gate.ended

@@ -84,6 +84,7 @@ class _Victim:
 
     async def go_on(self) -> bool:
         if self._ahead and not await self._writer.pump(self):
+            self._writer.unput += self._ahead
             return False
         if self._failure is not None:
             raise self._failure

@@ -39,6 +39,8 @@ class Writer(Generic[T]):
         """Write to `channel`, which nobody else writes; `max_bytes` applies once an item with a size in bytes comes."""
         self.channel = channel
         self.parked = False
+        self.ending = False
+        """Whether the item that it has in its hand is to be the last one: it puts that and then says that it is over."""
         self.input: Channel[Any] | None = None
         """The channel that a fused chain reads: told before each wait that its hand has become lighter."""
         self._budget = budget
@@ -64,7 +66,7 @@ class Writer(Generic[T]):
         return room if room > 0 else 0
 
     async def _more(self, *held: T) -> int:
-        """Look at the clock, give the other tasks a turn or wait for room; 0 means that nobody reads any more.
+        """Look at the clock, give the other tasks a turn or wait for room; 0 means that no more is wanted.
 
         While it waits the segment is *parked*: its generator stands at a `yield`, so it can be closed without a cancel.
         `held` is the item in the writer's hand: where there is no room for it, it is kept in `unput` or counted.
@@ -75,6 +77,8 @@ class Writer(Generic[T]):
                 if budget.over():
                     await self._give_turn()
                 elif (room := channel.room()) > 0:
+                    if self.ending:
+                        return self._put_last(held)
                     return room if room < budget.left else budget.left
                 else:
                     self._lighten()
@@ -97,6 +101,20 @@ class Writer(Generic[T]):
             channel.note_dropped()
         return 0
 
+    def _put_last(self, held: tuple[T, ...]) -> int:
+        channel = self.channel
+        channel._queue.extend(held)
+        channel._entered += len(held)
+        channel.wake()
+        return 0
+
+    async def put_unput(self) -> None:
+        """Put what a cancellation kept from being put, when the writer is ending."""
+        held = tuple(self.unput)
+        self.unput.clear()
+        for item in held:
+            await (self._put_weighed(item) if self.channel.weighs else self._more(item))
+
     async def _give_turn(self) -> None:
         self._lighten()
         self.parked = True
@@ -110,7 +128,7 @@ class Writer(Generic[T]):
             self.input.wake()
 
     async def pump(self, items: AsyncIterator[T]) -> bool:
-        """Put every item of an async iterator; return whether it came to its end (else the reader has gone).
+        """Put every item of an async iterator; return whether it came to its end (else nobody wants more of it).
 
         Room is counted as used when it is granted, and what is left of it is taken back: nothing is counted per item.
         """
@@ -268,7 +286,7 @@ class Writer(Generic[T]):
             spilled.clear()
 
     async def _put_weighed(self, item: T) -> bool:
-        """Put one item that counts in bytes; it waits in this writer's hand. Return whether anybody reads."""
+        """Put one item that counts in bytes; it waits in this writer's hand. Return whether more may follow."""
         channel, budget = self.channel, self._budget
         try:
             try:
@@ -284,7 +302,7 @@ class Writer(Generic[T]):
         budget.left -= 1
         if budget.over():
             await self._give_turn()
-        return True
+        return not self.ending
 
     async def _wait_with(self, item: T) -> None:
         self._lighten()

@@ -18,9 +18,9 @@ from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from streamflow.errors import UsageError
-from streamflow.formats.pieces import BytesLike, bytes_of, cut
+from streamflow.formats.pieces import BytesLike, bytes_of
 
-__all__ = ["BLOCK", "Blocks", "BlocksCompressor", "check_level"]
+__all__ = ["BLOCK", "Blocks", "BlocksCompressor", "FlushingCompressor", "check_level"]
 
 BLOCK = 1024 * 1024
 """Bytes of input given to a library at once, where it is quick."""
@@ -54,29 +54,59 @@ class BlocksCompressor:
         return out
 
 
+class FlushingCompressor(BlocksCompressor):
+    """One whose library can give, in the middle, all that it was given: for data that must be there at once."""
+
+    _behind = False
+
+    def flush(self) -> Iterator[bytes]:
+        """Yield what makes all that was given so far readable; nothing if nothing was given since the last time.
+
+        Example: `for piece in compressor.flush(): await response.write(piece)`.
+
+        It costs some bytes each time, and where it was called shows in the bytes: equal data gives equal files only
+        if it was flushed at equal places.
+        """
+        rest = self._blocks.rest()
+        if rest or self._behind:
+            out = self._compress(rest) + self._sync(self._library)
+            self._behind = False
+            yield out
+
+    def _compress(self, block: bytes) -> bytes:
+        self._behind = True
+        return super()._compress(block)
+
+    def _sync(self, library: Any) -> bytes:
+        """Make the library give all that it holds."""
+        raise NotImplementedError
+
+
 class Blocks:
-    """Chunks of any size to blocks of exactly `size` bytes."""
+    """Chunks of any size to blocks of exactly `size` bytes. A chunk that is a block already is not copied."""
 
     def __init__(self, size: int, who: str) -> None:
         """Make it for one run of the stage called `who`."""
         self._full = size
         self._who = who
         self._held: list[bytes] = []
-        self._size = 0
+        self._room = size
 
     def feed(self, data: BytesLike) -> Iterator[bytes]:
         """Take bytes; yield the blocks that are full now."""
-        for piece in cut(bytes_of(data, self._who), self._full):
+        data, at = bytes_of(data, self._who), 0
+        while at < len(data):
+            piece = data[at : at + self._room]
+            at += len(piece)
             self._held.append(piece)
-            self._size += len(piece)
-            if self._size >= self._full:
-                held = b"".join(self._held)
-                self._held, self._size = [held[self._full :]], len(held) - self._full
-                yield held[: self._full]
+            self._room -= len(piece)
+            if not self._room:
+                yield self.rest()
 
     def rest(self) -> bytes:
-        """Return what fills no block."""
-        return b"".join(self._held)
+        """Take what fills no block."""
+        held, self._held, self._room = self._held, [], self._full
+        return b"".join(held)
 
 
 def check_level(level: object, levels: Container[int], meaning: str) -> None:

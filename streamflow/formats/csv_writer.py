@@ -28,13 +28,11 @@ from streamflow.formats.csv_columns import Columns, is_mapping
 from streamflow.formats.csv_parser import Header, check_names
 from streamflow.formats.csv_plain import plain_lines
 from streamflow.formats.csv_rows import Appender
+from streamflow.formats.stretches import stretches
 from streamflow.formats.text import Encoder
 from streamflow.limits import check_capacity
 
 __all__ = ["Formatter"]
-
-STRETCH = 256
-
 
 class Formatter:
     """CSV rows to blocks of bytes. One object serves one run; `streamflow.csv.format` explains the arguments.
@@ -87,7 +85,7 @@ class Formatter:
 
     def apply(self, items: Iterator[Any], /) -> Iterator[bytes]:
         """Take rows as they come; yield full blocks."""
-        return itertools.chain.from_iterable(map(self.take, _stretches(items)))
+        return itertools.chain.from_iterable(map(self.take, stretches(items)))
 
     def finish(self) -> Iterator[bytes]:
         """Return the last block. Without a row: the header, if its names were given, else nothing."""
@@ -255,19 +253,3 @@ class Formatter:
         except UnicodeEncodeError:
             return False
         return True
-
-
-def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:
-    """Yield the rows in lists. When the input fails, the rows taken before are yielded first."""
-    while True:
-        rows: list[Any] = []
-        try:
-            rows.extend(itertools.islice(items, STRETCH))
-        except BaseException:
-            if rows:
-                yield rows
-            raise
-        if rows:
-            yield rows
-        if len(rows) < STRETCH:
-            return

@@ -12,8 +12,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
-from streamflow.formats.compression_compressor import BLOCK, Blocks, BlocksCompressor, check_level
+from streamflow.formats.compression_compressor import BLOCK, Blocks, FlushingCompressor, check_level
 from streamflow.formats.deflate_library import for_compression
 from streamflow.formats.deflate_wrapping import RAW, Wrapping
 from streamflow.formats.pieces import BytesLike
@@ -24,7 +25,7 @@ WINDOW = 32 * 1024
 EMPTY_LAST_BLOCK = b"\x03\x00"
 
 
-class DeflateCompressor(BlocksCompressor):
+class DeflateCompressor(FlushingCompressor):
     """Bytes to one part of deflated data in its wrapping. One object serves one run."""
 
     def __init__(self, wrapping: Wrapping, level: int, head: bytes) -> None:
@@ -44,6 +45,14 @@ class DeflateCompressor(BlocksCompressor):
     def finish(self) -> Iterator[bytes]:
         """Yield the rest and the trailer. Without any data this is a valid file of zero bytes."""
         yield from map(self._headed, super().finish())
+
+    def flush(self) -> Iterator[bytes]:
+        """Yield what makes all that was given so far readable; nothing if nothing was given since the last time."""
+        yield from map(self._headed, super().flush())
+
+    def _sync(self, library: Any) -> bytes:
+        out: bytes = library.flush(zlib.Z_SYNC_FLUSH)
+        return out
 
     def _headed(self, out: bytes) -> bytes:
         """Put our header in the place of the library's, which differs from one library to the next."""

@@ -19,12 +19,10 @@ from typing import Any
 
 from streamflow.errors import FormatError, UsageError
 from streamflow.formats.json_encoder import Encoder
+from streamflow.formats.stretches import stretches
 from streamflow.limits import check_capacity
 
 __all__ = ["ArrayFormatter", "LineFormatter"]
-
-STRETCH = 256
-
 
 class LineFormatter:
     """Items to blocks of JSON Lines. One object serves one run; `json.format_lines` explains the arguments.
@@ -52,7 +50,7 @@ class LineFormatter:
 
     def apply(self, items: Iterator[Any], /) -> Iterator[bytes]:
         """Take items as they come; yield full blocks."""
-        return itertools.chain.from_iterable(map(self.take, _stretches(items)))
+        return itertools.chain.from_iterable(map(self.take, stretches(items)))
 
     def finish(self) -> Iterator[bytes]:
         """Return the last block."""
@@ -125,19 +123,3 @@ class ArrayFormatter(LineFormatter):
             yield self._taken(len(self._lines)) + b"\n]\n"
         else:
             yield b"\n]\n" if self._begun else b"[]\n"
-
-
-def _stretches(items: Iterator[Any]) -> Iterator[list[Any]]:
-    """Yield the items in lists. When the input fails, the items taken before are yielded first."""
-    while True:
-        taken: list[Any] = []
-        try:
-            taken.extend(itertools.islice(items, STRETCH))
-        except BaseException:
-            if taken:
-                yield taken
-            raise
-        if taken:
-            yield taken
-        if len(taken) < STRETCH:
-            return

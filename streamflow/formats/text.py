@@ -7,7 +7,7 @@ What must not: the work, which is in `text_decoder`, `text_encoder`, `lines`, `t
 from __future__ import annotations
 
 from functools import partial
-from typing import TypeVar
+from typing import Any, cast, overload
 
 from streamflow.engine.codecs import codec_stage
 from streamflow.formats.lines import LineSplitter
@@ -16,11 +16,10 @@ from streamflow.formats.text_decoder import Decoder
 from streamflow.formats.text_encoder import Encoder
 from streamflow.formats.text_joiner import Inside, Joiner
 from streamflow.formats.text_splitter import Splitter
+from streamflow.machinery.stage_shapes import Passing
 from streamflow.stages import Stage
 
 __all__ = ["Decoder", "Encoder", "Joiner", "LineSplitter", "Splitter", "decode", "encode", "join", "lines", "split"]
-
-Text = TypeVar("Text", str, bytes)
 
 
 def decode(encoding: str = "utf-8", errors: str = "strict") -> Stage[BytesLike, str]:
@@ -59,7 +58,7 @@ def encode(encoding: str = "utf-8", errors: str = "strict") -> Stage[str, bytes]
     return codec_stage(lambda: Encoder(encoding, errors), name="text.encode")
 
 
-def lines(max_length: int = 1 << 20, *, keepends: bool = False) -> Stage[Text, Text]:
+def lines(max_length: int = 1 << 20, *, keepends: bool = False) -> Passing[str | bytes]:
     r"""Turn chunks of text (or of bytes) into lines; they end at `\n` or `\r\n` and at nothing else.
 
     Example: `sf.pipeline(files.read("app.log"), text.decode(), text.lines(), sf.filter(is_error), sink)`.
@@ -75,11 +74,17 @@ def lines(max_length: int = 1 << 20, *, keepends: bool = False) -> Stage[Text, T
 
     Cancellation: it never waits; a line that is not complete yet is dropped.
     """
-    LineSplitter[Text](max_length, keepends=keepends)
-    return codec_stage(lambda: LineSplitter[Text](max_length, keepends=keepends), name="text.lines")
+    make: Any = partial(LineSplitter, max_length, keepends=keepends)
+    make()
+    # To a type checker it gives what it takes: text for text, bytes for bytes.
+    return cast("Passing[str | bytes]", codec_stage(make, name="text.lines"))
 
 
-def split(delimiter: Text, *, max_length: int = 1 << 20) -> Stage[Text, Text]:
+@overload
+def split(delimiter: str, *, max_length: int = ...) -> Stage[str, str]: ...
+@overload
+def split(delimiter: bytes, *, max_length: int = ...) -> Stage[BytesLike, bytes]: ...
+def split(delimiter: Any, *, max_length: int = 1 << 20) -> Stage[Any, Any]:
     r"""Turn chunks of text (or of bytes) into the pieces between delimiters of any length.
 
     Example: `sf.pipeline(processes.read("find", ".", "-print0"), text.split(b"\0"), sink)`.
@@ -96,12 +101,16 @@ def split(delimiter: Text, *, max_length: int = 1 << 20) -> Stage[Text, Text]:
 
     Cancellation: it never waits; a piece that is not complete yet is dropped.
     """
-    make = partial(Splitter[Text], delimiter, max_length=max_length)
+    make: Any = partial(Splitter, delimiter, max_length=max_length)
     make()
     return codec_stage(make, name="text.split")
 
 
-def join(end: str | bytes = "\n", *, inside: Inside = "error") -> Stage[Text, Text]:
+@overload
+def join(end: str = ..., *, inside: Inside = ...) -> Passing[str | bytes]: ...
+@overload
+def join(end: bytes, *, inside: Inside = ...) -> Stage[BytesLike, bytes]: ...
+def join(end: str | bytes = "\n", *, inside: Inside = "error") -> Stage[Any, Any]:
     r"""Put a line end behind each item: the counterpart of `lines`, or of `split` for another end.
 
     Example: `sf.pipeline(names, text.join(), text.encode(), files.write("names.txt"))`.
@@ -119,6 +128,6 @@ def join(end: str | bytes = "\n", *, inside: Inside = "error") -> Stage[Text, Te
 
     Cancellation: it never waits, so a line is given whole or not at all.
     """
-    make = partial(Joiner[Text], end, inside=inside)
+    make: Any = partial(Joiner, end, inside=inside)
     make()
     return codec_stage(make, name="text.join")

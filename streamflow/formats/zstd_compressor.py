@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from streamflow.formats.compression_compressor import BLOCK, Blocks, BlocksCompressor, check_level
+from streamflow.formats.compression_compressor import BLOCK, Blocks, FlushingCompressor, check_level
 from streamflow.formats.pieces import BytesLike
 from streamflow.formats.zstd_library import zstd
 
@@ -48,7 +48,7 @@ INLINE = {5: 32 * 1024, 9: 8 * 1024, 22: 1024}
 """Bytes that take 0.2 milliseconds, measured, by the highest level that takes no longer."""
 
 
-class Compressor(BlocksCompressor):
+class Compressor(FlushingCompressor):
     """Bytes to one zstd frame. One object serves one run; `compress` explains the argument.
 
     Example: `data = b"".join([*compressor.feed(b"rows"), *compressor.finish()])`.
@@ -58,6 +58,10 @@ class Compressor(BlocksCompressor):
         """Check the level and make it for one run."""
         check_zstd_level(level)
         super().__init__("zstd.compress", partial(compressor_of, zstd("zstd.compress"), level), block=block_of(level))
+
+    def _sync(self, library: Any) -> bytes:
+        out: bytes = library.flush(library.FLUSH_BLOCK)
+        return out
 
 
 class ParallelCompressor:

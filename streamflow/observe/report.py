@@ -29,7 +29,7 @@ class Report:
         await pipeline.run()
         print(pipeline.report)
 
-    `outcome` is `"succeeded"`, `"failed"` or `"cancelled"`; `error` names the exception of a failed run.
+    `outcome` is `"succeeded"`, `"drained"`, `"failed"` or `"cancelled"`; `error` names the exception of a failed run.
     """
 
     stats: RunStats

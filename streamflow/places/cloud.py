@@ -4,12 +4,14 @@ What lives here: the adapter from obstore's stores to our `Store`. What must not
 single request (obstore repeats each request by itself, and continues a body that was cut), the loop.
 
 How it works. Reads are ranges pinned to an ETag; a weak one is compared and not asked for, since no server may grant
-that. Multipart uploads go through obstore's writer (`cloud_upload.py`), and those that may not overwrite through S3's
-own requests (`s3_upload.py`), because the writer has no condition.
+that. What arrives becomes `bytes` once, in obstore, and is handed on as these pieces. Multipart uploads go through
+obstore's writer (`cloud_upload.py`), and those that may not overwrite through S3's own requests (`s3_upload.py`),
+because the writer has no condition.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
@@ -17,14 +19,14 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from streamflow.errors import UsageError
+from streamflow.errors import ObjectChanged, UsageError
 from streamflow.places.blocks import MIB
 from streamflow.places.cloud_upload import CloudUpload
-from streamflow.places.obstore_library import obstore, range_refused, translated
+from streamflow.places.obstore_library import config_of, obstore, place_of, range_refused, translated
 from streamflow.places.s3_requests import S3Requests
 from streamflow.places.s3_upload import S3Upload, abort, open_uploads
 from streamflow.places.stores import DEFAULT, Fetched, Leftover, Stored, Terms, Upload
-from streamflow.places.urls import secrets_in
+from streamflow.places.urls import redact, secrets_in
 from streamflow.places.verifying import Checksum, stored_checksum
 
 __all__ = ["CloudStore"]
@@ -32,6 +34,9 @@ __all__ = ["CloudStore"]
 R = TypeVar("R")
 
 _PAGE = 1000
+# A piece is as large as this, and what came with its last bytes: at most 408 KiB more, so 1 MiB is seldom passed.
+_PIECE = 600 * 1024
+_LOOK = 10.0  # seconds to find out why a body broke off
 _SWEEPS = "only S3 can be asked for them; set a lifecycle rule at the bucket (Azure forgets them after a week)"
 
 
@@ -48,7 +53,8 @@ class CloudStore:
     def __init__(self, store: Any, secrets: list[str] | None = None) -> None:
         """Wrap it; nothing is sent yet."""
         self._store = store
-        self._secrets = (secrets or []) + secrets_in(dict(store.config or {}) if hasattr(store, "config") else {})
+        self._place = place_of(store)
+        self._secrets = (secrets or []) + secrets_in(config_of(store))
         self._api = obstore(type(store).__name__)
         self._is_s3 = type(store).__name__ == "S3Store"
         # S3 and its kin refuse smaller parts only when the upload is completed.
@@ -63,17 +69,37 @@ class CloudStore:
         options: dict[str, Any] = {"range": (start, start + length)}
         if etag is not None and not etag.startswith("W/"):
             options["if_match"] = etag
-        result = await self._asked(self._get(key, options), key)
-        return result or Fetched(b"", await self.info(key))
-
-    async def _get(self, key: str, options: dict[str, Any]) -> Fetched | None:
+        result = await self._asked(self._answer(key, options), key)
+        if result is None:
+            return Fetched(b"", await self.info(key))
+        stored = _stored(result.meta)
         try:
-            result = await self._api.get_async(self._store, key, options=options)
+            return Fetched(await self._asked(_pieces(result), key), stored)
+        except OSError as error:
+            if await self._is_another(key, stored):
+                raise ObjectChanged(f"{self._url(key)} was overwritten while it was read") from error
+            raise
+
+    async def _answer(self, key: str, options: dict[str, Any]) -> Any:
+        try:
+            return await self._api.get_async(self._store, key, options=options)
         except self._api.exceptions.GenericError as error:
             if not range_refused(error):
                 raise
             return None  # the range begins at or after the end: an empty object, or an offset too far
-        return Fetched(memoryview(await result.bytes_async()), _stored(result.meta))
+
+    async def _is_another(self, key: str, stored: Stored) -> bool:
+        """Return whether there is another version by now.
+
+        obstore continues a body that was cut, but only that of the same version; it does not say that this was why.
+        """
+        try:
+            async with asyncio.timeout(_LOOK):
+                return not stored.same_version(await self.info(key))
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
 
     async def info(self, key: str) -> Stored:
         """Return size, version, content type and metadata."""
@@ -103,9 +129,8 @@ class CloudStore:
                 lambda: self._look(key),
             )
         if not self._is_s3:
-            raise OSError(
-                errno.EFBIG, f"overwrite=False takes one request here: give part_size= above {part_size} bytes", key
-            )
+            told = f"overwrite=False takes one request here: give part_size= above {part_size} bytes"
+            raise OSError(errno.EFBIG, told, self._url(key))
         upload = S3Upload(await self._requests(key), lambda: self.info(key), concurrency)
         await upload.begin(terms)
         return upload
@@ -126,7 +151,7 @@ class CloudStore:
     async def leftovers(self, prefix: str) -> AsyncIterator[Leftover]:
         """Give the open multipart uploads to keys that begin with `prefix`."""
         if not self._is_s3:
-            raise UsageError(f"{type(self._store).__name__}: open uploads: {_SWEEPS}")
+            raise UsageError(f"{self._url(prefix) or self!r}: open uploads: {_SWEEPS}")
         # A store may have a folder of its own, in which all its keys are.
         folder = f"{self._store.prefix}/" if self._store.prefix else ""
         async for leftover in open_uploads(await self._requests(""), folder + prefix):
@@ -134,7 +159,7 @@ class CloudStore:
 
     async def _look(self, key: str) -> None:
         if self._is_s3 and [one async for one in self.leftovers(key) if one.key == key]:
-            raise OSError(errno.EBUSY, "an upload to it is still open", key)
+            raise OSError(errno.EBUSY, "an upload to it is still open", self._url(key))
 
     async def discard(self, leftover: Leftover) -> None:
         """Abort an open upload."""
@@ -148,8 +173,8 @@ class CloudStore:
     async def checksum(self, key: str) -> Checksum:
         """Return the checksum that the object must come to. Raises `UsageError` where it is not known."""
         if not self._is_s3:
-            raise UsageError(f"{key}: only S3 tells checksums; read it without verify=True")
-        return Checksum(await stored_checksum(await self._requests(key), key))
+            raise UsageError(f"{self._url(key)}: only S3 tells checksums; read it without verify=True")
+        return Checksum(await stored_checksum(await self._requests(key), self._url(key)))
 
     async def _requests(self, key: str) -> S3Requests:
         # The address of the object, or of the bucket, as obstore itself writes it.
@@ -157,16 +182,24 @@ class CloudStore:
         address = signed.partition("?")[0]
         if not key:
             address = address.removesuffix(f"/{quote(self._store.prefix)}/k" if self._store.prefix else "/k")
-        return S3Requests(self._store, self._api, address, self._secrets)
+        return S3Requests(self._store, self._api, address, self._url(key), self._secrets)
+
+    def _url(self, key: str) -> str:
+        """Return the object's URL, for messages."""
+        return redact(self._place + key, self._secrets)
 
     async def _asked(self, request: Awaitable[R], key: str) -> R:
         """Wait for a request and translate how it failed."""
         try:
             return await request
         except Exception as error:  # noqa: BLE001  # whatever it is, its text may hold credentials
-            failure = translated(error, key, self._secrets)
+            failure = translated(error, self._url(key), self._secrets)
         # Outside the except block, so that the original is not chained to it.
         raise failure
+
+
+async def _pieces(result: Any) -> tuple[bytes, ...]:
+    return tuple([piece async for piece in result.stream(min_chunk_size=_PIECE)])
 
 
 async def _next(pages: AsyncIterator[list[dict[str, Any]]]) -> list[dict[str, Any]]:

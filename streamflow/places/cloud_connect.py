@@ -4,11 +4,16 @@ What lives here: `connect`, and what it adds to obstore's own defaults. What mus
 
 An `http://` endpoint is allowed because it was named. Parts of an upload to S3 carry a SHA-256 that the server checks
 and keeps, unless `checksum_algorithm=` says otherwise (`None` sends none, for a server that refuses it).
+
+`client_options=` (`timeout`, `connect_timeout`, `proxy_url`, `root_certificate`, ...) and `retry_config=`
+(`max_retries`, `retry_timeout`, `backoff` with `init_backoff`, `max_backoff` and `base`) are obstore's own, spelled as
+it does; the requests that we send by ourselves keep to them too (`s3_requests.py`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from streamflow.errors import UsageError
@@ -25,6 +30,10 @@ _ADDRESSES = {
     "az": ("endpoint", "azure_endpoint", "azure_storage_endpoint"),
 }
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_OF_CLIENT = re.compile(
+    "allow_|http[12]_|pool_|proxy_|randomize_|default_(headers|content_type)$|.*timeout$|root_certificate$|user_agent$"
+)
+_OF_RETRIES = re.compile("max_retries$|backoff$|retry_timeout$|(init|max)_backoff$")
 _SLOWEST = 256 * 1024  # bytes per second at which a part must still get through
 
 
@@ -38,6 +47,11 @@ def connect(location: Location, config: dict[str, Any], part_size: int) -> Cloud
     library = obstore(str(location))
     config = dict(config)
     client = dict(config.pop("client_options", None) or {})
+    for name in config:
+        # obstore takes some of them here and then fails by a panic.
+        for pattern, home in ((_OF_RETRIES, "retry_config"), (_OF_CLIENT, "client_options")):
+            if pattern.match(name):
+                raise UsageError(f"{location}: {name} belongs into {home}={{...}}, as obstore has it")
     if location.scheme == "s3":
         _s3(config)
     if any(str(config.get(name, "")).startswith("http://") for name in _ADDRESSES[location.scheme]):

@@ -78,7 +78,7 @@ class MemoryStore:
         """Return up to `length` bytes from `start`. Raises `FileNotFoundError`; `ObjectChanged` if `etag` differs."""
         stored, parts = self._object(key)
         if etag not in (None, stored.etag):
-            raise ObjectChanged(f"{key} was overwritten while it was read")
+            raise ObjectChanged(f"{self.place}{key} was overwritten while it was read")
         data = b"".join(_cut(parts, start, start + length))
         await self._travel(len(data))
         return Fetched(data, stored)

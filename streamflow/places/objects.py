@@ -5,7 +5,12 @@ stores (they are in `memory.py`, `cloud.py` and `files.py`, behind the protocols
 
 `memory://` and `file://` need nothing installed. The others need the extra `objects`; they are configured by options
 (`endpoint=`, `region=`, `access_key_id=`, `secret_access_key=`, `skip_signature=True`, ...) or by the environment
-(`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...), or made by yourself and given as `store=`.
+(`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...), or made by yourself and given as `store=`. How patient they are is said
+in obstore's words: `client_options={"timeout": "60s", "connect_timeout": "5s"}`, `retry_config={"max_retries": 3,
+"retry_timeout": timedelta(minutes=1), "backoff": {"init_backoff": timedelta(milliseconds=100)}}`. All requests keep to
+that, also those that obstore has no call for. Of those, what obstore does about certificates and proxies holds for
+`root_certificate`, `allow_invalid_certificates` and `proxy_url`; `proxy_excludes`, `proxy_ca_certificate` and HTTP/2
+do not reach them.
 
 How an object is read is told in `ranges.py`, how one is written in `uploads.py`.
 """

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -106,8 +106,9 @@ async def clean_leftovers(url: str, *, older_than: float, store: object = None, 
 
     Args:
         url: as for `leftovers`.
-        older_than: seconds by the store's clock. Make it longer than your longest upload takes: one that is still
-            running is aborted under its writer, who then fails.
+        older_than: seconds, by the store's clock if it tells its time (S3 does), else by that of this machine. Make it
+            longer than your longest upload takes: one that is still running is aborted under its writer, who then
+            fails.
         store: as for `read`.
         config: as for `read`.
 
@@ -116,11 +117,15 @@ async def clean_leftovers(url: str, *, older_than: float, store: object = None, 
     if isinstance(older_than, bool) or not 0 <= older_than < float("inf"):
         raise UsageError(f"older_than is a number of seconds, 0 or more; not {older_than!r}")
     location, opened = _sweeping(url, store, config)
-    until = datetime.now(UTC) - timedelta(seconds=older_than)
-    found = [each async for each in opened.leftovers(location.key) if each.begun <= until]
+    found = [each async for each in opened.leftovers(location.key) if _age(each) >= older_than]
     for leftover in found:
         await opened.discard(leftover)
     return [replace(each, url=url_of(location, each.key)) for each in found]
+
+
+def _age(leftover: Leftover) -> float:
+    """Return the seconds since it was begun. A store tells its time in whole seconds, so it may seem to come first."""
+    return max(0.0, ((leftover.listed or datetime.now(UTC)) - leftover.begun).total_seconds())
 
 
 def _sweeping(url: str, store: object, config: dict[str, Any]) -> tuple[Location, Sweeping]:

@@ -19,7 +19,7 @@ from streamflow.places.cloud import CloudStore
 from streamflow.places.many import many
 from streamflow.places.objects_list import list_objects
 from streamflow.places.objects_stores import is_file, refuse, store_of
-from streamflow.places.ranges import AHEAD, RANGE, Ranges
+from streamflow.places.ranges import AHEAD, RANGE, Ranges, blocks_of
 from streamflow.places.stores import Store, Stored
 from streamflow.places.urls import Location, parse
 from streamflow.stages import Source
@@ -43,7 +43,8 @@ def read(
 
     Args:
         url: `s3://bucket/key` and its kin; with `store=` a bare key will do.
-        block: the size of the items in bytes; the last of a range may be shorter.
+        block: the most bytes in one item. A cloud's are handed on as they arrive, from 0.6 MB to 1 MiB each; those from
+            memory and disk are as large as they may be, but for the last of a range.
         offset: where to begin, in bytes.
         length: how many bytes to read; `None` reads to the end.
         verify: whether the bytes are compared with the checksum that S3 keeps, at the end of the object: where the line
@@ -92,9 +93,9 @@ async def _blocks(ranges: Ranges, size: int) -> AsyncIterator[bytes]:
     # A range is read to its end before anybody has to take it: no connection is held while the pipeline is slow, so
     # any number of streams get along with any number of connections.
     try:
-        while data := await ranges.next():
-            for start in range(0, len(data), size):
-                yield bytes(data[start : start + size])
+        while pieces := await ranges.next():
+            for block in blocks_of(pieces, size):
+                yield block
     finally:
         await finish(ranges.close())
 
@@ -132,10 +133,16 @@ def read_many(
         store: as for `read`.
         config: as for `read`.
 
-    Raises as `list` and `read`; a note on the error names the object.
+    Raises as `list` and `read`, with a note that names the object; at once `UsageError` for `ordered=False` without
+    stages, which would mix the bytes of different objects.
 
     Cancellation: requests under way are dropped.
     """
+    if not ordered and not stages:
+        raise UsageError(
+            "read_many(ordered=False) would mix the bytes of different objects; give it the stages that make items of "
+            "them: objects.read_many(url, text.decode(), text.lines(), concurrency=4, ordered=False)."
+        )
     size = positive("block", block)
     location = parse(url, scheme_needed=store is None, key_needed=False)
     opened = None if is_file(location, store, config) else store_of(location, store, config)

@@ -1,6 +1,7 @@
 """An object as successive ranges of one version of it.
 
-What lives here: `Ranges`. What must not: a certain store, URLs, items.
+What lives here: `Ranges`, and `blocks_of`, which makes items of what a range brought. What must not: a certain store,
+URLs.
 
 How it works. Each range is a request of its own, so no connection stands idle while the pipeline is slow. The first
 answer names the version (ETag) and every later range asks for that version: an object overwritten meanwhile is an
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from streamflow.engine.shielding import until_done
@@ -25,7 +27,7 @@ from streamflow.places.blocks import MIB
 from streamflow.places.stores import Fetched, Store, Stored
 from streamflow.places.urls import Location
 
-__all__ = ["AHEAD", "RANGE", "Ranges"]
+__all__ = ["AHEAD", "RANGE", "Ranges", "blocks_of"]
 
 RANGE = 4 * MIB
 AHEAD = 3
@@ -41,7 +43,7 @@ class _Asked(NamedTuple):
 class Ranges:
     """Successive ranges of one version of one object: small at first, so that the first item comes soon.
 
-    Example: `while data := await ranges.next(): ...`, and `await ranges.close()` in the `finally`.
+    Example: `while pieces := await ranges.next(): ...`, and `await ranges.close()` in the `finally`.
 
     Args:
         store: where the object is.
@@ -66,22 +68,23 @@ class Ranges:
         """The version that is read, once something was."""
         return self._version.etag if self._version else None
 
-    async def next(self) -> memoryview:
-        """Return the next range, an empty one at the end. Cancellation: nothing is lost; then close."""
+    async def next(self) -> tuple[bytes | memoryview, ...]:
+        """Return the next range in pieces, none at the end. Cancellation: nothing is lost; then close."""
         if self._version is None and not self._asked:
             self._ask()
         if not self._asked:
-            return memoryview(b"")
+            return ()
         asked = self._asked[0]
         if not asked.task.done():
             await asyncio.wait((asked.task,))
         self._asked.popleft()
         fetched = asked.task.result()
         self._check(fetched.stored)
-        self._rest(asked, len(fetched.data))
+        pieces = tuple(filter(len, fetched.pieces))
+        self._rest(asked, sum(map(len, pieces)))
         while len(self._asked) < AHEAD and self._ask():
             pass
-        return memoryview(fetched.data)
+        return pieces
 
     async def close(self) -> None:
         """Drop the requests under way. Call it inside `finish`, where nothing interrupts it."""
@@ -123,3 +126,25 @@ class Ranges:
             self._end = stored.size if self._end is None else self._end
         elif not self._version.same_version(stored):
             raise ObjectChanged(f"{self._location} was overwritten while it was read")
+
+
+def blocks_of(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[bytes]:
+    """Give the pieces as blocks of at most `size` bytes: joined as far as they fit, cut where they are larger.
+
+    Example: `list(blocks_of((b"ab", b"c", b"defgh"), 3))` is `[b"abc", b"def", b"gh"]`. A piece of `bytes` that is a
+    block by itself is handed on as it is, without a copy.
+    """
+    fitting: list[bytes | memoryview] = []
+    room = size
+    for piece in pieces:
+        if fitting and len(piece) > room:
+            yield b"".join(fitting)
+            fitting, room = [], size
+        if len(piece) > size:
+            view = memoryview(piece)
+            yield from (bytes(view[at : at + size]) for at in range(0, len(view), size))
+        else:
+            fitting.append(piece)
+            room -= len(piece)
+    if fitting:
+        yield b"".join(fitting)

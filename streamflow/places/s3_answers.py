@@ -1,23 +1,27 @@
-"""One small request to S3 by `urllib`, and what its answer means.
+"""One small request to S3, and what its answer means.
 
-What lives here: `exchanged`, which runs in a thread, and `Answer`. What must not: signing, repeating, the loop.
+What lives here: `exchanged`, which runs in a thread, and `Answer`. What must not: how the server is reached
+(`s3_line.py`), signing, repeating, the loop.
 """
 
 from __future__ import annotations
 
 import errno
 import http.client
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
 
+from streamflow.places.s3_line import Line
 from streamflow.places.urls import redact
 
 __all__ = ["Answer", "exchanged"]
 
-_TIMEOUT = 60.0
 _LARGEST = 16 * 1024 * 1024
 _OK = 200
 _REPEATED = {0, 429, 500, 502, 503, 504}
@@ -51,21 +55,37 @@ class Answer:
             return ""
         return root.findtext("{*}Code") or "unknown"
 
-    def judged(self, what: str, secrets: list[str]) -> ET.Element | None:
-        """Return the body; raise what it says if that is an error."""
+    @property
+    def date(self) -> datetime | None:
+        """When it was given, by the server's clock; `None` if the server does not say, or in no known form."""
+        try:
+            date = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return date if date.tzinfo else None  # "-0000" is the time of nowhere
+
+    def judged(self, what: str, url: str, secrets: list[str]) -> ET.Element | None:
+        """Return the body; raise what it says if that is an error.
+
+        Args:
+            what: the request, for the error.
+            url: the object or the bucket, for the error.
+            secrets: values that must not appear in it.
+        """
         code = self._error()
         if self.status // 100 == 2 and not code:  # noqa: PLR2004  # success
             return _parsed(self.body)
         kind, number = _KINDS.get(self.status, (OSError, errno.EIO))
         told = f"{what}: status {self.status or 'none'} {code} {_message(self.body, self.status)}"
-        raise kind(number, redact(told, secrets)[:500])
+        raise kind(number, redact(told, secrets)[:500], url)
 
 
-def exchanged(request: urllib.request.Request) -> Answer:
+def exchanged(request: urllib.request.Request, line: Line) -> Answer:
     """Send a request and read its whole answer. Runs in a thread."""
+    began = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310  # its scheme is obstore's
-            body = answer.read(_LARGEST)
+        with line.open(request) as answer:
+            body = line.read(answer, _LARGEST, began)
             # Reading with a limit does not tell that the line was cut.
             return Answer(0, b"the answer was cut") if answer.length else _answer(answer.status, body, answer)
     except urllib.error.HTTPError as error:

@@ -9,6 +9,7 @@ of it. If the answer is lost, the object's ETag decides: it follows from the par
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
@@ -51,7 +52,7 @@ class S3Upload:
         """Store one part."""
         tag = await self._requests.put({"partNumber": str(number), "uploadId": self._id}, data)
         if tag is None:
-            raise OSError(f"The store gave no ETag for part {number}")
+            raise OSError(errno.EIO, f"The store gave no ETag for part {number}", self._requests.url)
         self._tags[number] = tag
         self._size += len(data)
 
@@ -104,12 +105,12 @@ async def open_uploads(requests: S3Requests, prefix: str) -> AsyncIterator[Lefto
     """Give the open uploads of a bucket to keys that begin with `prefix`, page by page."""
     query = {"uploads": "", "prefix": prefix}
     while True:
-        page = await requests.send("GET", query)
+        page, now = await requests.ask(query)
         if page is None:
             return
         for found in page.iterfind("{*}Upload"):
             begun = datetime.fromisoformat(_text(found, "Initiated"))
-            yield Leftover(_text(found, "Key"), _text(found, "UploadId"), begun)
+            yield Leftover(_text(found, "Key"), _text(found, "UploadId"), begun, now)
         if _text(page, "IsTruncated") != "true":
             return
         query |= {"key-marker": _text(page, "NextKeyMarker"), "upload-id-marker": _text(page, "NextUploadIdMarker")}

@@ -47,12 +47,18 @@ class Fetched:
     """A range of an object, and the object it was cut from.
 
     Args:
-        data: the bytes; fewer than asked for only at the object's end, or when the answer was cut.
+        data: the bytes, at one go or as pieces in order; fewer than asked for only at the object's end, or when the
+            answer was cut. Pieces of `bytes` may be handed on without a copy.
         stored: the whole object's size and version.
     """
 
-    data: bytes | memoryview
+    data: bytes | memoryview | tuple[bytes, ...]
     stored: Stored
+
+    @property
+    def pieces(self) -> tuple[bytes | memoryview, ...]:
+        """The bytes as pieces."""
+        return self.data if isinstance(self.data, tuple) else (self.data,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,14 @@ class Leftover:
         key: what the object would have been.
         id: names the upload.
         begun: when.
+        listed: when the store told of it, by the clock that `begun` is of; `None` where it does not say.
         url: the key as a URL.
     """
 
     key: str
     id: str
     begun: datetime
+    listed: datetime | None = field(default=None, compare=False)
     url: str = field(default="", compare=False)
 
 

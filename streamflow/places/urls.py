@@ -29,7 +29,11 @@ _BLOTS = (
     # user:password@, where the password may hold a slash (AWS secrets do) but a port followed by a path is no password
     (re.compile(r"://[^\s/@:]+:(?!\d+/)[^\s@]*@|://[^\s/@]+@"), "://***@"),
     (
-        re.compile(r"(?i)([?&;][^=&;\s]*(?:sig|token|key|secret|passw|pwd|cred|auth|amz|sas)[^=&;\s]*=)[^&;\s\"'<>)]+"),
+        # also where a client has written `?`, `&`, `;` and `=` as %3F, %26, %3B and %3D
+        re.compile(
+            r"(?i)((?:[?&;]|%3f|%26|%3b)[^=&;%\s]*(?:sig|token|key|secret|passw|pwd|cred|auth|amz|sas)[^=&;%\s]*(?:=|%3d))"
+            r"[^&;\s\"'<>)]+"
+        ),
         r"\1***",
     ),
     (

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from streamflow.places import s3_requests
 from tests.faults.proxy import FaultProxy
 
 SECRET = "c4n4ry/secret+key"
@@ -171,10 +170,8 @@ async def proxy(request: pytest.FixtureRequest) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-def options(proxy: FaultProxy, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def options(proxy: FaultProxy, request: pytest.FixtureRequest) -> dict[str, Any]:
     """How streamflow reaches the server through the proxy, with short delays: three retries within half a second."""
-    # `retry_config` does not reach the requests that streamflow sends by itself.
-    monkeypatch.setattr(s3_requests, "_FIRST_WAIT", 0.001)
     name = "mortal" if "mortal" in request.fixturenames else "server"
     access, secret = KEYS[request.getfixturevalue(name).kind]
     return {

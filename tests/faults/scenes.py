@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import traceback
 from contextlib import aclosing
 
@@ -58,9 +59,9 @@ async def ending(work):
 
 
 def is_named(error, *kinds, secret, key=KEY):
-    """An error that a user can act on: of a named kind, naming the object, without credentials anywhere."""
+    """An error that a user can act on: of a named kind, naming the object's URL, without credentials anywhere."""
     assert isinstance(error, kinds or (StreamflowError, OSError)), f"{type(error).__name__}: {str(error)[:500]}"
-    assert key in str(error), str(error)
+    assert re.search(rf"s3://[\w-]+/{re.escape(key)}", str(error)), str(error)
     told = "".join(traceback.format_exception(error))
     assert secret not in told
     assert "Signature=" not in told.replace("Signature=***", "")

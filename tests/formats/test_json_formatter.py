@@ -96,6 +96,15 @@ def test_an_input_that_fails_leaves_no_ended_array(kind: type[LineFormatter]) ->
     assert b"]" not in b"".join(out)
 
 
+@BOTH
+def test_what_is_nested_too_deeply_is_named(library: str, kind: type[LineFormatter]) -> None:
+    deep: list[Any] = []
+    for _ in range(10**6):
+        deep = [deep]
+    with pytest.raises(FormatError, match="^item 2 cannot be written as JSON: it is nested too deeply"):
+        blocks_of(kind(), [1, deep])
+
+
 def test_an_error_of_default_stays_bare(library: str) -> None:
     def default(item: object) -> Any:
         raise TypeError("mine")

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -49,8 +50,9 @@ Answering = Callable[[Request], Answer | Awaitable[Answer]]
 class Scripted:
     """Answers each request by a function. Each connection serves one request, at most `at_once` of them together."""
 
-    def __init__(self, answering: Answering, at_once: int = 100) -> None:
+    def __init__(self, answering: Answering, at_once: int = 100, tls: ssl.SSLContext | None = None) -> None:
         self._answering = answering
+        self._tls = tls
         self._room = asyncio.Semaphore(at_once)
         self._busy: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
@@ -62,8 +64,8 @@ class Scripted:
         return [f"{request.method} {request.path}" for request in self.requests]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

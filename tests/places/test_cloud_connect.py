@@ -81,6 +81,24 @@ def test_an_option_that_does_not_exist_is_refused_without_secrets(wrong):
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("wrong", "home"),
+    [
+        ({"timeout": "5s"}, "client_options"),
+        ({"allow_http": True}, "client_options"),
+        ({"connect_timeout": "5s"}, "client_options"),
+        ({"max_retries": 3}, "retry_config"),
+        ({"retry_timeout": None}, "retry_config"),
+        ({"init_backoff": None}, "retry_config"),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_told_the_right_one(wrong, home):
+    """P10: obstore would take some of them and panic later."""
+    with pytest.raises(UsageError, match=f"s3://bucket/k: {next(iter(wrong))} belongs into {home}="):
+        connected(**wrong)
+    assert connected(default_region="x")
+
+
 def test_its_secrets_are_known_wherever_they_were_given(monkeypatch):
     """H100"""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-c4n4ry")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from streamflow.errors import UsageError
 from streamflow.places import objects
 from streamflow.places.blocks import MIB
 from streamflow.places.memory import MemoryStore
-from tests.places.scripted import Answer, Scripted
+from tests.places.scripted import Answer, Bucket3, Scripted
 
 KEYS = {"access_key_id": "ID", "secret_access_key": "SECRET", "region": "us-east-1"}
 NAMES = ["a.csv", "logs/2024-01.csv", "logs/2024-02.csv", "logs/2024-02.txt", "logs/deep/er.csv", "logs2/x"]
@@ -187,6 +188,34 @@ async def test_leftovers_on_a_server_are_listed_and_cleaned_by_prefix(bucket, s3
 
 
 @cloudy
+@pytest.mark.parametrize(
+    ("date", "older_than", "cleaned"),
+    [
+        ("Thu, 01 Jan 2026 00:30:00 GMT", 1801, False),
+        ("Thu, 01 Jan 2026 00:30:00 GMT", 1800, True),
+        ("Wed, 31 Dec 2025 23:59:59 GMT", 0, True),  # whole seconds: it may have been the same one
+        ("Thu, 01 Jan 2026 00:30:00 -0000", 1801, True),  # of no zone
+        ("soon", 1801, True),
+        (None, 1801, True),
+    ],
+)
+async def test_the_age_of_an_upload_is_by_the_clock_of_the_store_if_it_tells_it(date, older_than, cleaned):
+    """By the clock of this machine all of them are far older."""
+    pytest.importorskip("obstore", reason="needs the extra objects")
+    s3 = Bucket3()
+    s3.uploads["u"] = ("/bucket/k", {}, {})
+
+    def answer(request):
+        answered = s3.answer(request)
+        return replace(answered, headers={**answered.headers, "date": date}) if date else answered
+
+    async with Scripted(answer) as server:
+        found = await objects.clean_leftovers("s3://bucket", older_than=older_than, endpoint=server.url, **KEYS)
+    assert [one.url for one in found] == ["s3://bucket/k"] * cleaned
+    assert len(s3.uploads) == (not cleaned)
+
+
+@cloudy
 async def test_leftovers_of_many_pages_are_all_found():
     pytest.importorskip("obstore", reason="needs the extra objects")
     upload = (
@@ -232,7 +261,9 @@ async def test_a_killed_write_leaves_an_upload_that_is_found_and_cleaned(bucket,
         (lambda: objects.list("memory://b", region="x"), "region would have no effect"),
         (lambda: objects.list("no-url"), "not the URL"),
         (lambda: objects.leftovers("file:///tmp"), "no multipart uploads of files"),
-        (lambda: objects.read_many("memory://b", ordered=False), "no effect without concurrency"),
+        (lambda: objects.read_many("memory://b", sf.csv.parse(), ordered=False), "no effect without concurrency"),
+        (lambda: objects.read_many("memory://b", ordered=False), "would mix the bytes of different objects"),
+        (lambda: objects.read_many("memory://b", concurrency=2, ordered=False), "would mix the bytes of different"),
     ],
 )
 def test_a_call_that_means_nothing_is_refused_at_once(call, message):

@@ -77,7 +77,7 @@ async def test_a_changed_object_is_an_error(scheme, options):
         async with aclosing(read.open()) as blocks:
             assert await anext(blocks) == DATA[:10]
             changed.append(True)
-            with pytest.raises(ObjectChanged):
+            with pytest.raises(ObjectChanged, match=f"{scheme}://bucket/k"):
                 assert [block async for block in blocks] == [DATA[10:20], DATA[20:30]]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import traceback
+from datetime import timedelta
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from streamflow.places import s3_requests
 from streamflow.places.cloud_connect import connect
 from streamflow.places.urls import Location
 from tests.places.scripted import Answer, Scripted, error
@@ -23,14 +23,9 @@ pytestmark = pytest.mark.may_leak(
 )
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr(s3_requests, "_FIRST_WAIT", 0.001)
-
-
 def store(server, **more):
     options = {"endpoint": server.url, "access_key_id": ID, "secret_access_key": SECRET, "region": "eu-west-1"}
-    retry = {"max_retries": 1}
+    retry = {"max_retries": 2, "backoff": {"init_backoff": timedelta(milliseconds=1)}}
     return connect(Location("s3", "bucket", "k"), options | {"retry_config": retry} | more, 1)
 
 

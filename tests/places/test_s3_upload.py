@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from streamflow.errors import CommitUnknown
-from streamflow.places import objects, s3_requests
+from streamflow.places import objects
 from streamflow.places.blocks import MIB
 from tests.places.scripted import Answer, Bucket3, Scripted, error
 
@@ -21,11 +22,6 @@ pytestmark = [
     pytest.mark.may_leak("threads", "files", reason="obstore keeps its connections and tokio's own descriptors"),
     pytest.mark.slow,
 ]
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr(s3_requests, "_FIRST_WAIT", 0.001)
 
 
 def create(bucket, s3_server, key="k", **more):
@@ -81,7 +77,8 @@ async def test_cancelled_at_any_turn_no_upload_is_left(bucket, s3_server, cancel
 
 
 def scripted(server, **more):
-    options = {"endpoint": server.url, "retry_config": {"max_retries": 2}, "part_size": PART}
+    retry = {"max_retries": 2, "backoff": {"init_backoff": timedelta(milliseconds=1)}}
+    options = {"endpoint": server.url, "retry_config": retry, "part_size": PART}
     return objects.write("s3://bucket/k", **options, **KEYS, **more)
 
 

@@ -91,16 +91,29 @@ def arrow(path: str) -> None:
 
 async def text() -> None:
     assert_type(await sf.pipeline(data, sf.text.decode(), sf.text.lines(), sf.collect()), list[str])
+    assert_type(await sf.pipeline(data, sf.text.lines(), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline(words, sf.text.lines(keepends=True), sf.collect()), list[str])
     assert_type(sf.stream(data).through(sf.text.lines()), sf.Stream[bytes])
     assert_type(await sf.pipeline(data, sf.text.split(b"\0"), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline([bytearray(9)], sf.text.split(b"\0"), sf.collect()), list[bytes])
     assert_type(await sf.pipeline(words, sf.text.split(";"), sf.collect()), list[str])
     assert_type(await sf.pipeline(words, sf.text.join(), sf.collect()), list[str])
+    assert_type(await sf.pipeline(data, sf.text.join("\r\n"), sf.collect()), list[bytes])
+    assert_type(await sf.pipeline(data, sf.text.join(b"\n", inside="keep"), sf.collect()), list[bytes])
     assert_type(sf.stream(data).through(sf.text.join(b"\0")), sf.Stream[bytes])
     assert_type(await sf.pipeline(words, sf.text.join("\n"), sf.text.encode(), sf.collect()), list[bytes])
     assert_type(sf.stream(words).through(sf.text.join()).through(sf.text.encode("latin-1")), sf.Stream[bytes])
+    # One stage for both: lines of bytes, and lines of text, in one expression.
+    assert_type(
+        await sf.pipeline(data, sf.text.lines(), sf.text.join(), sf.text.decode(), sf.text.lines(), sf.collect()),
+        list[str],
+    )
+    assert_type(await sf.pipeline(data, sf.text.lines(), sf.map(bytes.upper), sf.collect()), list[bytes])
 
     sf.stream(data).through(sf.text.split(";"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.stream(words).through(sf.text.join(b";"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     sf.stream(words).through(sf.text.decode())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.stream([1]).through(sf.text.lines())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def frames() -> None:
