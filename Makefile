@@ -3,7 +3,7 @@
 # Tools are called as `.venv/bin/python -m tool` with relative paths, so the checkout may lie in a path with spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format format-check lint types layers fast-tests tests thorough sanitize api bench bench-quick bench-check clean
+.PHONY: help run app test check format format-check lint types layers fast-tests tests thorough sanitize api bench bench-quick bench-check clean
 
 # The first interpreter found that is new enough; else python3, which is then told what is wrong with it.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -32,6 +32,9 @@ help:  ## list these targets
 
 run: .venv/.run .cache/tmp  ## run the demo pipeline; options by ARGS="..."
 	@$(PY) -m streamflow demo $(ARGS)
+
+app: .venv/.app .cache/tmp  ## open the example app: downloads, uploads, live pages; options by ARGS="--port 8001"
+	@$(PY) -m examples.fastapi_app $(ARGS)
 
 test: format-check lint types layers tests  ## all that CI runs: format, lint, types, layers, every test
 
@@ -73,7 +76,7 @@ thorough: .venv/.dev .cache/tmp  ## every test, with many random examples for th
 SANITIZED := .cache/sanitized
 SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZED_TESTS := tests/test_speed*.py tests/test_storage.py tests/test_channel*.py tests/test_cpython_queue.py tests/engine \
-	tests/formats/test_rows.py tests/formats/test_csv*.py
+	tests/formats/test_rows.py tests/formats/test_csv*.py tests/formats/test_json_certainty.py tests/formats/test_json_encoder.py
 
 sanitize: .venv/.dev .cache/tmp  ## what is in C under the address and undefined behaviour sanitizers (minutes)
 	@asan=$$(gcc -print-file-name=libasan.so 2>/dev/null); \
@@ -119,6 +122,11 @@ clean:  ## remove all that make has made
 .venv/.run: .venv/.made $(PACKAGING)
 	@echo "Installing streamflow into .venv ..."
 	@$(PY) -m pip install --quiet --editable '.[cli,objects]'
+	@touch $@
+
+.venv/.app: .venv/.made $(PACKAGING)
+	@echo "Installing streamflow, FastAPI and uvicorn into .venv ..."
+	@$(PY) -m pip install --quiet --editable '.[app]'
 	@touch $@
 
 .venv/.dev: .venv/.made $(PACKAGING)

@@ -39,6 +39,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "copying": Benchmark({"mebibytes": 16, "rounds": 3}),
     "formats": Benchmark({"rows": 160_000, "rounds": 2}),
     "objects": Benchmark({"mebibytes": 32, "rounds": 2}),
+    "load": Benchmark({"seconds": 1, "rounds": 2, "crowd": 200}),
+    "clients": Benchmark({"clients": 100, "seconds": 2, "mebibytes": 128}),
     "latency": Benchmark({"times": 50, "imports": 3}, key=True),
     "statistics": Benchmark({"items": 200_000, "rounds": 5}),
     "growth": Benchmark({"items": 100_000, "stage_items": 2_000, "stages": 10, "pipelines": 100, "rounds": 2}),

@@ -80,6 +80,9 @@ if TYPE_CHECKING:
     from streamflow.operators.threaded import threaded
     from streamflow.operators.ticking import cron, interval
     from streamflow.places import files, objects, processes, stdio
+    from streamflow.serving.restarting import Restart
+    from streamflow.serving.serve import serve
+    from streamflow.serving.supervisor import Supervisor
 else:
     _MODULES = {
         "formats": (
@@ -109,6 +112,9 @@ else:
         "operators.sources": ("empty", "failing", "never", "paginate", "range", "unfold"),
         "operators.threaded": ("threaded",),
         "operators.ticking": ("cron", "interval"),
+        "serving.restarting": ("Restart",),
+        "serving.serve": ("serve",),
+        "serving.supervisor": ("Supervisor",),
     }
     _HOMES = {name: f"{home}.{name}" for home, names in _MODULES.items() for name in names}
     _HOMES |= {name: home for home, names in _MEMBERS.items() for name in names}
@@ -151,6 +157,7 @@ __all__ = [
     "Reader",
     "ReaderGone",
     "Report",
+    "Restart",
     "Resumable",
     "Retry",
     "RunStats",
@@ -163,6 +170,7 @@ __all__ = [
     "StageStats",
     "Stream",
     "StreamflowError",
+    "Supervisor",
     "TruncatedError",
     "UsageError",
     "all",
@@ -250,6 +258,7 @@ __all__ = [
     "run",
     "sample",
     "scan",
+    "serve",
     "single",
     "sink",
     "skip",

@@ -40,6 +40,16 @@ class Job(Generic[R_co]):
         names = [plan.source.name, *(stage.name for stage in plan.stages), plan.sink.name if plan.sink else ""]
         return f"<{type(self).__name__} {plan.name!r} {' > '.join(names)}: {self._state()}>"
 
+    @property
+    def name(self) -> str:
+        """The name it was given, or `"pipeline"`."""
+        return self._plan.name
+
+    @property
+    def running(self) -> bool:
+        """Whether a run of it goes on."""
+        return self._run is not None and not self._run.over.done()
+
     def _state(self) -> str:
         if self._run is None:
             return "not run"
@@ -55,16 +65,14 @@ class Job(Generic[R_co]):
         Cancellation: stops every stage, sink first, waits until all are closed (at most about `grace` seconds each),
         then goes on; what the sink had accepted is committed whole or not at all.
         """
-        if self._run is not None and not self._run.over.done():
+        if self.running:
             raise UsageError(f"{self._plan.name} is already running; make another Pipeline to run it twice at once.")
         self._ending = self._report = None
         self._run = run = Run(self._plan)
         run.start()
         outcome, error = "succeeded", None
         try:
-            value = cast("R_co", await run.wait())
-            outcome = "drained" if run.drained else outcome
-            return value
+            return cast("R_co", await run.wait())
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
@@ -72,7 +80,7 @@ class Job(Generic[R_co]):
             outcome, error = "failed", described(failure)
             raise
         finally:
-            self._ending = outcome, error
+            self._ending = "drained" if run.drained and outcome == "succeeded" else outcome, error
 
     def drain(self) -> bool:
         """Stop reading the source, finish what is in flight and commit: `run()` then returns the sink's value.
@@ -84,8 +92,8 @@ class Job(Generic[R_co]):
             total = await running                  # of all that the source had given
 
         Returns at once: whether there is a run that comes to its end now. Without one (before the start, after the end,
-        in a run that is being cancelled) it does nothing; neither does a second call. Call it in the event loop's
-        thread. `report.outcome` is then `"drained"`.
+        in a run that is being cancelled) it does nothing; neither does a second call. It may be called from any thread.
+        `report.outcome` is then `"drained"`.
 
         What the source has given is delivered, also the item that waits for room; the stages see an ordinary end. A
         source that waits for its next item is cancelled at that `await`, in its own task, and its `finally` runs; one

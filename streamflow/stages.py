@@ -75,6 +75,9 @@ class Source(Generic[T_co]):
         holds_items: items it may hold beside its channel, for `explain()`.
         output_capacity: the most items that a channel below may hold, down to the next `buffer(n)`, as for a `Stage`.
         synchronous: whether `open` gives a plain iterable that never blocks; then it is fused with the stages after it.
+        composite: whether it reads further sources in runs of their own and ends when they do; then a drain ends those.
+        whole: whether its items are pieces of one whole, such as the blocks of a file; then a drain lets it come to its
+            end, since half of a whole would pass for all of it.
     """
 
     open: Callable[[], SourceLike[T_co]]
@@ -85,6 +88,8 @@ class Source(Generic[T_co]):
     holds_items: int = 0
     output_capacity: int | None = None
     synchronous: bool = False
+    composite: bool = False
+    whole: bool = False
 
     def __repr__(self) -> str:
         """Show its name."""

@@ -179,6 +179,8 @@ class Stream(
                 threads=sum(part.threads for part in parts),
                 holds=sum(part.holds for part in parts),
                 holds_items=sum(part.holds_items for part in [*parts, stage]),
+                composite=True,
+                whole=self._source.whole,
             )
         )
 

@@ -52,6 +52,9 @@ ON_DEMAND = [
 
 MEMBERS = {
     "Digest": "formats.checksums",
+    "Restart": "serving.restarting",
+    "Supervisor": "serving.supervisor",
+    "serve": "serving.serve",
     "checksum": "formats.checksums",
     "read": "addressing.reading",
     "write": "addressing.writing",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -168,7 +169,8 @@ def _parquet(address: str, config: dict[str, Any]) -> Source[Any]:
     """Read a Parquet file where it is, an object by way of a file: it is read from its end."""
     source = opened(address, config)
     if source.name == f"files.read({address})":
-        return threaded(arrow.read_parquet(address), maxsize=_BATCHES, name=f"arrow.read_parquet({address})")
+        local = threaded(arrow.read_parquet(address), maxsize=_BATCHES, name=f"arrow.read_parquet({address})")
+        return replace(local, whole=True)
 
     async def batches() -> AsyncIterator[Any]:
         with tempfile.TemporaryDirectory(prefix="streamflow-") as folder:
@@ -178,4 +180,4 @@ def _parquet(address: str, config: dict[str, Any]) -> Source[Any]:
                 async for batch in found:
                     yield batch
 
-    return Source(batches, name=f"arrow.read_parquet({source.name})", threads=2, holds=source.holds)
+    return Source(batches, name=f"arrow.read_parquet({source.name})", threads=2, holds=source.holds, whole=True)

@@ -10,27 +10,23 @@ stopped by SIGINT (Ctrl-C), 143 by SIGTERM.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from streamflow.cli.demo import ROWS, Options, demo
-from streamflow.cli.layout import wrap
 from streamflow.cli.machine import about, version
 from streamflow.cli.output import Output
+from streamflow.cli.run import add_run
+from streamflow.cli.saying import FAILED, INTERRUPTED, OK, USAGE, explained, said
 from streamflow.cli.summary import facts
 from streamflow.engine.runner import run
 from streamflow.errors import UsageError
 from streamflow.places import urls
 
 __all__ = ["main"]
-
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-_ADDED = re.compile(r" \(added at .*\)$")
 
 _DEMO = """\
 Move orders through the pipeline that streamflow was made for, and prove that none is lost:
@@ -92,7 +88,7 @@ def _told_all(code: int, output: Output) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="streamflow",
-        description="Streaming for asyncio that cannot lose data: see it work, see what is installed.",
+        description="Streaming for asyncio that cannot lose data: see it work, run your own, see what is installed.",
     )
     parser.add_argument("--version", action="version", version=f"streamflow {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -105,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_run(commands)
     telling = commands.add_parser("version", help="say which version this is", description="Say which version this is.")
     telling.add_argument(
         "-v", "--verbose", action="store_true", help="also Python, platform, event loop and extras, for bug reports"
@@ -179,30 +176,10 @@ def _demo(arguments: argparse.Namespace, output: Output) -> int:
     try:
         return OK if run(demo(options, output)) else FAILED
     except KeyboardInterrupt:
-        return _said(["stopped by Ctrl-C; what was not complete has been removed"], INTERRUPTED)
+        return said(["stopped by Ctrl-C; what was not complete has been removed"], INTERRUPTED)
     except SystemExit as leaving:  # sf.run's answer to SIGTERM
-        return _said(["stopped by SIGTERM; what was not complete has been removed"], cast("int", leaving.code))
+        return said(["stopped by SIGTERM; what was not complete has been removed"], cast("int", leaving.code))
     except Exception as error:  # noqa: BLE001  # the command line is where every error ends
         if arguments.debug:
             traceback.print_exception(error)
-        return _said(_explained(error), USAGE if isinstance(error, UsageError) else FAILED)
-
-
-def _said(lines: Iterable[str], code: int) -> int:
-    """Write a message on standard error, in a terminal within its width, and return the code."""
-    errors = Output(sys.stderr)
-    first, *more = lines
-    said = [f"streamflow: {first}", *more]
-    on_terminal = errors.stream.isatty()
-    errors.write(line for text in said for line in (wrap(text, errors.width, "    ") if on_terminal else [text]))
-    return code
-
-
-def _explained(error: BaseException) -> list[str]:
-    """One error as a line and its notes; a group as the errors in it. Where a stage was added is for `--debug`."""
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    below = [_ADDED.sub("", note) for note in getattr(error, "__notes__", ())]
-    if isinstance(error, BaseExceptionGroup):
-        said = error.message
-        below[:0] = [line for inner in error.exceptions for line in _explained(inner)]
-    return [said, *(f"  {line}" for line in below)]
+        return said(explained(error), USAGE if isinstance(error, UsageError) else FAILED)

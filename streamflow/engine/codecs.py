@@ -213,24 +213,17 @@ async def _gathered(
     try:
         async with pausing(items, way.flush) as arriving:
             async for item in arriving:
-                if not isinstance(item, Pause):
+                if pause := isinstance(item, Pause):
+                    gathering.end(cast("Flushing[B]", codec).flush)
+                else:
                     gathering.add(item)
-                    while calls.due():
-                        for out in (await calls.take())[0]:
-                            yield out
-                    continue
-                last = gathering.end(cast("Flushing[B]", codec).flush)
-                while calls:
+                while calls.due() or (pause and calls):
                     for out in (await calls.take())[0]:
                         yield out
-                for out in last:
-                    yield out
-        last = gathering.end(codec.finish)
+        gathering.end(codec.finish)
         while calls:
             for out in (await calls.take())[0]:
                 yield out
-        for out in last:
-            yield out
     finally:
         await calls.close()
 
@@ -254,14 +247,11 @@ class _Gathering(Generic[A, B]):
         if self._size >= self._way.gather:
             self.calls.begin(self._fed())
 
-    def end(self, step: Callable[[], Iterable[B]]) -> Iterator[B]:
-        """Begin the call for what fills no block and for a last step; if it is little, return the work to be done."""
+    def end(self, step: Callable[[], Iterable[B]]) -> None:
+        """Begin a call for what fills no block, and for a last step; if it is little, it needs no thread."""
         heavy = self.calls.used or self._size >= self._way.above
         work = itertools.chain(self._fed(), self._run(step))
-        if not heavy:
-            return work
-        self.calls.begin(work)
-        return iter(())
+        (self.calls.begin if heavy else self.calls.spare)(work)
 
     def _fed(self) -> Iterator[B]:
         block, self._block, self._size = self._block, [], 0

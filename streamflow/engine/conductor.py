@@ -16,6 +16,9 @@ Endings travel along the channels, never around them:
 * *Grace*: a segment that has not stopped `grace` seconds after it was asked is cancelled again, then once more; then
   the run ends without it and says so by name (`StageDidNotStop`).
 
+* *Drained*: the source is made to end where it is (`Segment.end_reading`), and what was opened beside it; all the rest
+  is an ending on the way down like any other.
+
 There is no conductor task. The done-callbacks of the segment tasks drive the machine synchronously, so there is nothing
 that could itself be cancelled halfway; `over` is the future that everybody waits for.
 
@@ -39,7 +42,7 @@ import anyio
 
 from streamflow.channel import Channel
 from streamflow.engine.budget import Budget
-from streamflow.engine.names import pipeline_name
+from streamflow.engine.names import place
 from streamflow.engine.nested import Ledger, Numbers, dropped_in, here, sums
 from streamflow.engine.outcome import Outcome
 from streamflow.engine.planner import SegmentPlan, segments_of
@@ -50,7 +53,7 @@ from streamflow.engine.writer import Writer
 from streamflow.errors import StageDidNotStop
 from streamflow.stages import GRACE, Plan
 
-__all__ = ["Run", "hurry"]
+__all__ = ["Run", "hurry", "left_running"]
 
 # The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19), nor
 # a task that was given up.
@@ -114,13 +117,12 @@ class Run:
         self.started_at = perf_counter()
         _running.add(self)
         self._enter_outer()
-        token = here.set(self.nested)  # the tasks inherit it, and the name
-        named = pipeline_name.set(self.label) if self._outer is None else None
+        outer = place.get()
+        token = here.set(self.nested)  # the tasks inherit it
         for segment in reversed(self.segments):
+            segment.pipeline = self.label if outer is None else outer.pipeline
             segment.start().add_done_callback(partial(self._task_done, segment))
         here.reset(token)
-        if named is not None:
-            pipeline_name.reset(named)
 
     # --- within another run --------------------------------------------------------------------------------------
 
@@ -137,6 +139,7 @@ class Run:
         if self.output is None or self.output.channel.state == "reader gone":
             self.inlet.abandon()
             self._outer.leave(self)
+            self._outer.forget(self.drain)
             self._outer = None
 
     def account(self) -> Numbers:
@@ -285,13 +288,22 @@ class Run:
     # --- asking from outside -------------------------------------------------------------------------------------
 
     def drain(self) -> bool:
-        """Stop reading the source; what it has given goes on to the end. Return whether the run goes on. Never waits."""
+        """Stop reading sources; what they have given goes on to the end. Return whether the run goes on. Never waits.
+
+        A source that consists of further ones (`merge`) ends when they do, and so do those beside the input of a stage.
+        One whose items are pieces of a whole is left to come to its end.
+        """
         if not self.started_at or self.cancelled or self.over.done():
             return False
-        first = self.segments[0]
-        if not (first.drained or first.asked or first.closing or first.finished):
-            self.drained = True
-            first.end_reading()
+        loop = self.over.get_loop()
+        if asyncio._get_running_loop() is not loop:  # noqa: SLF001  # the documented way raises
+            loop.call_soon_threadsafe(self.drain)
+        elif not self.nested.drained:
+            further, first, source = self.nested.drain(), self.segments[0], self.plan.source
+            goes_on = not (source.whole or first.asked or first.closing or first.finished)
+            self.drained = goes_on or bool(further)
+            if goes_on:
+                first.end_reading(by_itself=any(further) and source.composite)
         return True
 
     def cancel(self) -> None:
@@ -371,6 +383,12 @@ class Run:
         if self.cancelled:
             raise asyncio.CancelledError
         return self.segments[-1].value
+
+
+def left_running() -> list[str]:
+    """Return the names of the tasks of this loop that were given up, and still run."""
+    loop = asyncio.get_running_loop()
+    return sorted(task.get_name() for task in _given_up if task.get_loop() is loop and not task.done())
 
 
 def hurry() -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from streamflow.engine.conductor import Run
 from streamflow.engine.demand import AT_ONCE, Demand, gated
+from streamflow.engine.names import in_source
 from streamflow.engine.planner import segments_of
 from streamflow.engine.reader import Reader
 from streamflow.resolving import parts_of
@@ -42,6 +43,8 @@ class Feeder(Run, Generic[T]):
         max_bytes: the same in bytes, for items that have a size in bytes.
         demand: pull the source only while this is asked; not where a `buffer(n)` stands after it, which says to run
             ahead.
+        further: whether it is a source beside the input of a stage, which is drained with the run that the stage is
+            in. Inside the source of that run everything is.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Feeder(Run, Generic[T]):
         maxsize: int = AHEAD,
         max_bytes: int = MAX_BYTES,
         demand: Demand | None = None,
+        further: bool = False,
     ) -> None:
         """Plan it; nothing runs yet."""
         source, stages = parts_of(items)
@@ -60,6 +64,7 @@ class Feeder(Run, Generic[T]):
             source = gated(source, demand)
         super().__init__(Plan(source, stages, None, name or f"reading of {source.name}", maxsize, max_bytes, GRACE))
         self.reader = cast("Reader[T]", self.output)
+        self._further = further
         if demand is not None:
             demand.output = self.reader.channel._queue  # noqa: SLF001  # looked at for every item
             demand.budget = self.segments[0].budget
@@ -67,6 +72,9 @@ class Feeder(Run, Generic[T]):
     async def __aenter__(self) -> Self:
         """Start."""
         self.start()
+        of_source = in_source()
+        if self._outer is not None and (of_source or self._further):
+            self._outer.heed(self.drain, of_source=of_source)
         return self
 
     async def __aexit__(

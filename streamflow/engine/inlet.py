@@ -101,6 +101,14 @@ class Pulled(Inlet[T]):
             return True
         return False
 
+    def drain(self) -> None:
+        """Let it end after the item that was pulled."""
+        if inspect.getgeneratorstate(self._items) == inspect.GEN_RUNNING:  # the iterable itself does that
+            asyncio.get_running_loop().call_soon(self.drain)
+            return
+        self._items.close()
+        self.ended = True
+
     def abandon(self) -> None:
         """Close it."""
         self.close()

@@ -18,11 +18,12 @@ from typing import Any, Generic, TypeVar, cast
 from streamflow.engine.demand import AT_ONCE, Demand
 from streamflow.engine.feeding import Feeder
 from streamflow.engine.inlet import NONE, Inlet, Pulled, Read
+from streamflow.engine.nested import heeding
 from streamflow.engine.reader import Reader
 from streamflow.resolving import parts_of
 from streamflow.types import SourceLike
 
-__all__ = ["Inlets", "inlets_of"]
+__all__ = ["Inlets", "beside_an_input", "inlets_of"]
 
 T = TypeVar("T")
 
@@ -104,7 +105,13 @@ class Inlets(Generic[T]):
 
 @asynccontextmanager
 async def inlets_of(
-    operator: str, sources: Sequence[SourceLike[Any]], *, first: int = 1, on_demand: bool = True
+    operator: str,
+    sources: Sequence[SourceLike[Any]],
+    *,
+    first: int = 1,
+    on_demand: bool = True,
+    further: bool | None = None,
+    plain_too: bool = True,
 ) -> AsyncGenerator[Inlets[Any], None]:
     """Open the sources of an operator side by side; at the end of the block all are closed.
 
@@ -116,14 +123,20 @@ async def inlets_of(
         sources: the input, if there is one, and the further sources.
         first: the number of the first of them, for errors.
         on_demand: whether further sources are pulled only while somebody waits for them; else they run `AHEAD`.
+        further: whether they stand beside the input of a stage, and so are drained with its run; default: whether that
+            input is among them. Those that a stage combines for one of its items are not: the item is in flight.
+        plain_too: whether plain iterables end as well when the run is drained, or are left when the others have ended.
     """
+    further = beside_an_input(sources) if further is None else further
     inlets: Inlets[Any] = Inlets()
     async with AsyncExitStack() as stack:
         for number, source in enumerate(sources, first):
-            inlet = _inlet(operator, number, source, Demand() if on_demand else None)
+            inlet = _inlet(operator, number, source, Demand() if on_demand else None, further=further)
             inlets.all.append(inlet)
             if isinstance(inlet, Pulled):
                 stack.enter_context(closing(inlet))
+                if plain_too:
+                    stack.enter_context(heeding(inlet.drain, further=further))
             elif isinstance(inlet, Read) and inlet.feeder is not None:
                 await stack.enter_async_context(inlet.feeder)
             elif isinstance(inlet, Read):
@@ -139,11 +152,16 @@ def _stop(inlets: Sequence[Inlet[Any]]) -> None:
             inlet.feeder.stop()
 
 
-def _inlet(operator: str, number: int, source: SourceLike[T], demand: Demand | None) -> Inlet[T]:
+def beside_an_input(sources: Iterable[SourceLike[Any]]) -> bool:
+    """Return whether the input of a stage is among these."""
+    return any(isinstance(source, Reader) for source in sources)
+
+
+def _inlet(operator: str, number: int, source: SourceLike[T], demand: Demand | None, *, further: bool) -> Inlet[T]:
     if isinstance(source, Reader):
         return Read(number, "the input" if number == 1 else "a reader", source)
     first, stages = parts_of(source)
     if first.synchronous and not stages:
         return Pulled(number, first.name, cast("Iterable[T]", first.open()))
-    feeder = Feeder(source, name=f"source {number} of {operator}", demand=demand)
+    feeder = Feeder(source, name=f"source {number} of {operator}", demand=demand, further=further)
     return Read(number, first.name, feeder.reader, feeder, demand)

@@ -1,8 +1,9 @@
 """Runs within runs: what was started inside a run belongs to its picture.
 
 What lives here: `NestedStats`, the numbers of nested runs of one name; `Ledger`, where a run keeps those of its own;
-`Beside`, for a channel that is part of no run; `publish`, by which a stage adds a value of its own. What must not: how
-a run ends (conductor.py), texts about it (observe).
+`Beside`, for a channel that is part of no run; `publish`, by which a stage adds a value of its own; what else is read
+beside the input, and so ends when the run is drained. What must not: how a run ends (conductor.py), texts about it
+(observe).
 
 How it works
 ------------
@@ -24,7 +25,8 @@ somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import add
@@ -32,6 +34,7 @@ from threading import Lock
 from typing import NamedTuple, Protocol, TypeAlias
 
 from streamflow.channel import Channel
+from streamflow.engine.names import in_source
 from streamflow.engine.segments import Segment
 from streamflow.stages import Stage
 
@@ -43,9 +46,11 @@ __all__ = [
     "NestedStats",
     "Numbers",
     "dropped_in",
+    "heeding",
     "here",
     "publish",
     "sums",
+    "told_to_end",
 ]
 
 NAMES = 16
@@ -152,14 +157,17 @@ def _add(totals: _Totals, name: str, numbers: Numbers) -> None:
 class Ledger:
     """The runs that were started inside one run.
 
-    `grace` is that of the run, in seconds: what is started inside it takes it over.
+    `grace` is that of the run, in seconds: what is started inside it takes it over. `drained` says that its sources
+    are to be read no more.
     """
 
-    __slots__ = ("_live", "_moved", "_totals", "_values", "grace")
+    __slots__ = ("_heeding", "_live", "_moved", "_totals", "_values", "drained", "grace")
 
     def __init__(self, grace: float) -> None:
         """Begin with none."""
         self.grace = grace
+        self.drained = False
+        self._heeding: dict[Callable[[], object], bool] = {}
         self._live: dict[Counted, Ledger | None] = {}
         self._totals: _Totals = {}
         self._moved: Ledger | None = None
@@ -184,6 +192,23 @@ class Ledger:
         """Add to the totals what belongs to no run, or happened after its run was over."""
         with _lock:
             _add(self._where()._totals, name, numbers)
+
+    def heed(self, end: Callable[[], object], *, of_source: bool) -> None:
+        """Call `end` when the run is drained, at once if that has been; `of_source`: it is of the run's own source."""
+        self._heeding[end] = of_source
+        if self.drained:
+            end()
+
+    def forget(self, end: Callable[[], object]) -> None:
+        """What it would end has been closed. Twice is harmless."""
+        self._heeding.pop(end, None)
+
+    def drain(self) -> list[bool]:
+        """End what is read beside the input; return for each whether it is a part of the run's own source."""
+        self.drained = True
+        for end in tuple(self._heeding):
+            end()
+        return list(self._heeding.values())
 
     def publish(self, name: str, value: str) -> None:
         """Keep a value under this name, or under the name with a number if it is taken."""
@@ -240,6 +265,30 @@ class Ledger:
 
 here: ContextVar[Ledger | None] = ContextVar("streamflow.run", default=None)
 """The ledger of the run whose task, or whatever that started, runs now."""
+
+
+@contextmanager
+def heeding(end: Callable[[], object], *, further: bool = False) -> Generator[None, None, None]:
+    """For the block, call `end` when the run is drained: it ends what is read here as if there were no more.
+
+    Only inside the source of a run, or where it is said to be a `further` one beside the input of a stage. What a stage
+    reads for one of its items is not ended: that item is in flight.
+    """
+    ledger, of_source = here.get(), in_source()
+    if ledger is None or not (of_source or further):
+        yield
+        return
+    ledger.heed(end, of_source=of_source)
+    try:
+        yield
+    finally:
+        ledger.forget(end)
+
+
+def told_to_end() -> bool:
+    """Whether the run that this is called in was drained: that its sources have ended says nothing about them then."""
+    ledger = here.get()
+    return ledger is not None and ledger.drained
 
 
 def publish(name: str, value: str) -> None:

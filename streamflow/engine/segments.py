@@ -4,8 +4,8 @@ What lives here: the four bodies (async source or stage, fused chain, sink) and 
 What must not: how endings travel between segments (the conductor's).
 
 A segment owns one task and one context for its whole life; its generators are pulled and closed only there. It is asked
-to stop at most once. A segment parked at the room of its writer has its generator standing at a `yield`, so it ends by
-`aclose()`; anywhere else it is cancelled.
+to stop at most once; the one of the source may have been asked to end its reading before (a drain). A segment parked at
+the room of its writer has its generator standing at a `yield`, so it ends by `aclose()`; anywhere else it is cancelled.
 
 Timeouts, task groups and cancel scopes around a `yield` are legal in a stage (H32, H33). When one of them strikes while
 the generator stands there, the cancellation arrives in the segment's own wait for room; nobody asked the segment to
@@ -24,7 +24,7 @@ from streamflow.engine.awaiting import going_on
 from streamflow.engine.budget import Budget
 from streamflow.engine.chain import Chain
 from streamflow.engine.generators import Generators, Nest
-from streamflow.engine.names import stage_name
+from streamflow.engine.names import Place, place
 from streamflow.engine.planner import Part, SegmentPlan
 from streamflow.engine.reader import Reader
 from streamflow.engine.stretches import Stretches, stretches
@@ -49,6 +49,7 @@ class Segment:
         self.reader = reader
         self.writer = writer
         self.budget = budget
+        self.pipeline = ""
         self.task: asyncio.Task[None] | None = None
         self.begun = False
         self.asked = False
@@ -78,15 +79,18 @@ class Segment:
         """Whether it needs no cancellation to stop: it has ended, is closing, or is parked and its reader has left."""
         return self.finished or self.closing or (self.writer is not None and self.writer.parked)
 
-    def end_reading(self) -> None:
+    def end_reading(self, *, by_itself: bool) -> None:
         """Let the source end here, as if it had no more; what it has given goes on. For the segment of the source.
 
+        `by_itself`: it consists of others that were ended, and comes to its end when it has given what they gave.
         A plain iterable is cut. An async one is closed if it stands at a `yield`, once its item has been put; anywhere
         else it is cancelled, and that cancellation is an end like any other.
         """
         assert self.writer is not None
         assert self.task is not None
         self.drained = True
+        if by_itself:
+            return
         if self._source is not None:
             self._source.stop()
             return
@@ -98,7 +102,7 @@ class Segment:
         try:
             await asyncio.sleep(0)  # an eager task must not run before the wiring is finished (H24)
             self.begun = True
-            stage_name.set(self.plan.name)
+            place.set(Place(self.pipeline, self.plan.name, self.plan.source is not None))
             self._end(await self._body(), None)
         except BaseException as error:  # noqa: BLE001  # every failure is carried on as a value, KeyboardInterrupt too
             self._end(None, error)

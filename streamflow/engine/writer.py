@@ -40,7 +40,7 @@ class Writer(Generic[T]):
         self.channel = channel
         self.parked = False
         self.ending = False
-        """Whether the item that it has in its hand is to be the last one: it puts that and then says that it is over."""
+        """Whether the item in its hand is to be the last one: it puts that, and then says that no more is wanted."""
         self.input: Channel[Any] | None = None
         """The channel that a fused chain reads: told before each wait that its hand has become lighter."""
         self._budget = budget

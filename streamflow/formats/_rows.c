@@ -1,13 +1,15 @@
-/* CSV rows in C: text to rows, rows to bytes, for what is common; all else is left to Python.
+/* Rows in C: of CSV, text to rows and rows to bytes, for what is common; of JSON, one question. All else is left to
+ * Python.
  *
- * What lives here: three functions, each the twin of a way through `csv.reader` or `csv.writer` that does the same where
- * this file could not be compiled (streamflow/formats/csv_rows.py chooses; the same tests hold both). What must not: a
+ * What lives here: functions, each the twin of a way in Python that does the same where this file could not be compiled
+ * (streamflow/formats/csv_rows.py and json_certainty.py choose; the same tests hold both). What must not: a
  * rule of its own, an error message, a state. How big a block is, what a row may look like, which row was wrong and what
  * to say about it: all of that is in Python.
  *
  * read         the rows of a text of whole lines, as `csv.reader` gives them in strict mode
  * read_dicts   lists to dictionaries
  * write_lists, write_dicts   rows to UTF-8, as `csv.writer` with QUOTE_MINIMAL, until there are enough for a block
+ * is_meant     whether each `null` in lines of JSON certainly stands for a `None`
  *
  * Not me
  * ------
@@ -588,6 +590,69 @@ rows_write_dicts(PyObject *Py_UNUSED(module), PyObject *args)
     return put_rows(&dialect, &shape, rows, at, room);
 }
 
+/* ------------------------------------------------------------------------------------------------------------ JSON */
+
+#define DEEPEST 100
+
+/* How many newlines and how many times `null` there are. The counters of a stretch are bytes, so that a compiler can do
+ * sixteen at a time. */
+static void
+tally(const unsigned char *text, Py_ssize_t size, Py_ssize_t *newlines, Py_ssize_t *nulls)
+{
+    Py_ssize_t at = 0;
+    while (at < size) {
+        Py_ssize_t whole = size - 3 - at, stretch = size - at;
+        if (stretch > 255)
+            stretch = 255;
+        whole = whole < 0 ? 0 : whole < stretch ? whole : stretch;
+        const unsigned char *part = text + at;
+        unsigned char ends = 0, found = 0;
+        for (Py_ssize_t i = 0; i < stretch; i++)
+            ends += part[i] == '\n';
+        for (Py_ssize_t i = 0; i < whole; i++)
+            found += (part[i] == 'n') & (part[i + 1] == 'u') & (part[i + 2] == 'l') & (part[i + 3] == 'l');
+        *newlines += ends;
+        *nulls += found;
+        at += stretch;
+    }
+}
+
+/* How many `None` there are in a value of plain kinds; what is of another kind, or too deep, counts as none. It runs
+ * nobody's code, so nothing changes meanwhile. */
+static Py_ssize_t
+count_nones(PyObject *value, int depth)
+{
+    Py_ssize_t count = 0;
+    if (value == Py_None)
+        return 1;
+    if (depth == DEEPEST)
+        return 0;
+    if (PyDict_CheckExact(value)) {
+        PyObject *each;
+        Py_ssize_t at = 0;
+        while (PyDict_Next(value, &at, NULL, &each))
+            count += count_nones(each, depth + 1);
+    }
+    else if (PyList_CheckExact(value) || PyTuple_CheckExact(value)) {
+        PyObject **items = PySequence_Fast_ITEMS(value);
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(value); i++)
+            count += count_nones(items[i], depth + 1);
+    }
+    return count;
+}
+
+static PyObject *
+rows_is_meant(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_CheckExact(args[0]) || !PyList_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "is_meant(lines, items) takes bytes and a list");
+        return NULL;
+    }
+    Py_ssize_t newlines = 0, nulls = 0;
+    tally((const unsigned char *)PyBytes_AS_STRING(args[0]), PyBytes_GET_SIZE(args[0]), &newlines, &nulls);
+    return PyBool_FromLong(newlines == PyList_GET_SIZE(args[1]) && (nulls == 0 || nulls == count_nones(args[1], 0)));
+}
+
 /* ---------------------------------------------------------------------------------------------------------- module */
 
 #define METHOD(name, function, kind, doc) {name, (PyCFunction)(void (*)(void))function, kind, doc}
@@ -597,6 +662,7 @@ static PyMethodDef rows_methods[] = {
     METHOD("read_dict", rows_read_dict, METH_FASTCALL, "Return a copy of a dictionary with fields under the names."),
     METHOD("write_lists", rows_write_lists, METH_VARARGS, "Write rows; return bytes, their characters, and the next row."),
     METHOD("write_dicts", rows_write_dicts, METH_VARARGS, "Write rows; return bytes, their characters, and the next row."),
+    METHOD("is_meant", rows_is_meant, METH_FASTCALL, "Return whether each null in lines certainly stands for a None."),
     {NULL},
 };
 
@@ -610,7 +676,7 @@ static PyModuleDef_Slot rows_slots[] = {
 static PyModuleDef rows_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "streamflow.formats._rows",
-    .m_doc = "CSV rows in C; streamflow.formats.csv_rows says what does the same in Python.",
+    .m_doc = "Rows in C; streamflow.formats.csv_rows and json_certainty say what does the same in Python.",
     .m_methods = rows_methods,
     .m_slots = rows_slots,
 };

@@ -122,6 +122,8 @@ class Grammar:
 
     def open_at(self, data: bytes) -> int | None:
         """Return where the quotes open that are still open at the end of `data`, or `None`."""
+        if not self.quote or self._sound_end(data, len(data)) == len(data):
+            return None
         last = max(self.quoted(data), default=None)
         if last is None or last[1] < len(data):
             return None

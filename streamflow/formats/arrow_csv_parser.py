@@ -86,8 +86,8 @@ class CsvParser:
     def _batches(self, block: Block) -> Iterator[RecordBatch]:
         if self._names is None:
             block = self._without_header(block)
-        if not block.data.strip(b"\r\n"):
-            return
+        if block.data[:1] in b"\r\n" and not block.data.strip(b"\r\n"):
+            return  # there are no rows
         try:
             batch = self._read_first(block.data) if self._schema is None else self._read(block.data)
         except (self._pa.ArrowException, UnicodeDecodeError) as error:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 from streamflow.errors import FormatError, LimitExceeded
 
-__all__ = ["OUTPUT", "Format", "LibraryMember", "Member"]
+__all__ = ["NEEDS_DICTIONARY", "OUTPUT", "Format", "LibraryMember", "Member"]
 
 OUTPUT = 256 * 1024
 """The most bytes one call of a library may give."""
+
+NEEDS_DICTIONARY = "it was compressed with a dictionary of its own, without which nobody can read it"
 
 
 class Member(Protocol):
@@ -89,7 +91,13 @@ class LibraryMember:
         self.unread = 0 if self._library.needs_input else len(data) or self.unread
         return out, b""
 
+    def too_large(self) -> LimitExceeded:
+        """Return the error for a part that takes more memory than it may."""
+        return LimitExceeded(f"to read it takes more than max_memory={self._max_memory}; pass a larger one")
+
     def _named(self, error: Exception) -> FormatError:
         if self._max_memory is not None and "memory" in str(error).lower():
-            return LimitExceeded(f"to read it takes more than max_memory={self._max_memory}; pass a larger one")
+            return self.too_large()
+        if "dictionary" in str(error).lower():
+            return FormatError(NEEDS_DICTIONARY)
         return FormatError(str(error))

@@ -6,26 +6,46 @@ What must not: any one format.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from streamflow.engine.codecs import codec_stage, parallel_stage
+from streamflow.errors import UsageError
 from streamflow.formats.compression_compressor import BLOCK
 from streamflow.formats.compression_members import OUTPUT
 from streamflow.formats.pieces import PIECE, BytesLike
 from streamflow.stages import Stage
 from streamflow.types import Codec
 
-__all__ = ["compress_stage", "compress_stage_in_parallel", "decompress_stage"]
+__all__ = ["check_flush", "compress_stage", "compress_stage_in_parallel", "decompress_stage"]
 
 Bytes = Codec[BytesLike, bytes]
 Calls = Codec[BytesLike, Callable[[], bytes]]
 
 
 def compress_stage(
-    make: Callable[[], Bytes], *, name: str, thread_above: int, block: int = BLOCK, memory: int = 0
+    make: Callable[[], Bytes],
+    *,
+    name: str,
+    thread_above: int,
+    block: int = BLOCK,
+    memory: int = 0,
+    flush: float | None = None,
 ) -> Stage[BytesLike, bytes]:
     """Return the stage of a compressor; `memory` is what its library takes, in bytes."""
-    return codec_stage(make, name=name, thread_above=thread_above, gather=block, holds=block + memory)
+    return codec_stage(make, name=name, thread_above=thread_above, gather=block, flush=flush, holds=block + memory)
+
+
+def check_flush(flush: object, threads: int) -> None:
+    """Refuse a `flush=` that cannot be, with `UsageError`."""
+    if flush is None:
+        return
+    if isinstance(flush, bool) or not isinstance(flush, (int, float)) or not 0 <= flush < math.inf:
+        raise UsageError(f"flush={flush!r} is neither a number of seconds, 0 or more, nor None")
+    if threads > 1:
+        raise UsageError(
+            f"flush={flush!r} is for one thread: several work on whole blocks, which have to be full first"
+        )
 
 
 def compress_stage_in_parallel(

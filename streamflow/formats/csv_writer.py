@@ -34,6 +34,7 @@ from streamflow.limits import check_capacity
 
 __all__ = ["Formatter"]
 
+
 class Formatter:
     """CSV rows to blocks of bytes. One object serves one run; `streamflow.csv.format` explains the arguments.
 

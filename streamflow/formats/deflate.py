@@ -14,7 +14,12 @@ from functools import partial
 from streamflow.formats.compression_decompressor import MembersDecompressor
 from streamflow.formats.compression_limits import Trailing
 from streamflow.formats.compression_members import Format
-from streamflow.formats.compression_stages import compress_stage, compress_stage_in_parallel, decompress_stage
+from streamflow.formats.compression_stages import (
+    check_flush,
+    compress_stage,
+    compress_stage_in_parallel,
+    decompress_stage,
+)
 from streamflow.formats.deflate_compressor import DeflateCompressor, ParallelDeflateCompressor, check_deflate_level
 from streamflow.formats.deflate_member import DeflateMember
 from streamflow.formats.deflate_wrapping import RAW
@@ -46,7 +51,7 @@ class Decompressor(MembersDecompressor):
     format = Format("deflate", "stream", (b"",), partial(DeflateMember, RAW), several=False)
 
 
-def compress(level: int = 6, *, threads: int = 1) -> Stage[BytesLike, bytes]:
+def compress(level: int = 6, *, threads: int = 1, flush: float | None = None) -> Stage[BytesLike, bytes]:
     """Compress a stream of bytes into one raw deflate stream.
 
     Example:
@@ -60,18 +65,22 @@ def compress(level: int = 6, *, threads: int = 1) -> Stage[BytesLike, bytes]:
             are done by isal, some ten times faster than 6 and 10 % larger, 4 to 9 by zlib-ng, nearly twice as fast.
         threads: 1, or more for as many blocks at once: `2 * threads` blocks of 1 MiB are held at most. The stream then
             is less than a tenth of a percent larger, and the same for any number above 1.
+        flush: seconds after which what has come in can be read at the other end although more may follow; 0: as soon as
+            it is there. For live data, such as a log that is followed. It costs some bytes each time, and where they
+            stand depends on when the data came. `None`: when 1 MiB is full. Not with `threads`.
 
-    Raises `UsageError`, at once, for a level or a number of threads that cannot be.
+    Raises `UsageError`, at once, for a level, a number of threads or a `flush` that cannot be.
 
     Cancellation: waits for the block in the thread (some milliseconds). The last block is written only after a clean
     end, so a stream that was cut short can never be mistaken for a whole one.
     """
     check_deflate_level(level)
     check_capacity("threads", threads)
+    check_flush(flush, threads)
     if threads > 1:
         make = partial(ParallelDeflateCompressor, RAW, level, b"")
         return compress_stage_in_parallel(make, name="deflate.compress", threads=threads)
-    return compress_stage(partial(Compressor, level), name="deflate.compress", thread_above=8 * 1024)
+    return compress_stage(partial(Compressor, level), name="deflate.compress", thread_above=8 * 1024, flush=flush)
 
 
 def decompress(

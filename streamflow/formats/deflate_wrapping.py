@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from streamflow.errors import FormatError
+from streamflow.formats.compression_members import NEEDS_DICTIONARY
 from streamflow.formats.gzip_header import TRAILER, header_length
 
 __all__ = ["GZIP", "RAW", "ZLIB", "Wrapping"]
 
-NEEDS_DICTIONARY = 0x20
+PRESET_DICTIONARY = 0x20
 WINDOWS = range(8)
 HEADERS = {1: b"\x78\x01", 5: b"\x78\x5e", 6: b"\x78\x9c", 9: b"\x78\xda"}
 """What zlib begins a stream with, by the highest level that does."""
@@ -51,8 +52,8 @@ def zlib_header_length(data: bytes) -> int | None:
     """Return the length of a zlib header; refuse one that asks for a dictionary, which nobody here has."""
     if len(data) < 2:  # noqa: PLR2004  # a header has two bytes
         return None
-    if data[1] & NEEDS_DICTIONARY:
-        raise FormatError("it was compressed with a dictionary of its own, without which nobody can read it")
+    if data[1] & PRESET_DICTIONARY:
+        raise FormatError(NEEDS_DICTIONARY)
     return 2
 
 

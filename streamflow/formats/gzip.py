@@ -9,7 +9,12 @@ from __future__ import annotations
 from functools import partial
 
 from streamflow.formats.compression_limits import Trailing
-from streamflow.formats.compression_stages import compress_stage, compress_stage_in_parallel, decompress_stage
+from streamflow.formats.compression_stages import (
+    check_flush,
+    compress_stage,
+    compress_stage_in_parallel,
+    decompress_stage,
+)
 from streamflow.formats.gzip_compressor import Compressor, ParallelCompressor, check_options
 from streamflow.formats.gzip_decompressor import Decompressor
 from streamflow.formats.pieces import BytesLike
@@ -19,7 +24,9 @@ from streamflow.stages import Stage
 __all__ = ["Compressor", "Decompressor", "compress", "decompress"]
 
 
-def compress(level: int = 6, *, mtime: int = 0, threads: int = 1) -> Stage[BytesLike, bytes]:
+def compress(
+    level: int = 6, *, mtime: int = 0, threads: int = 1, flush: float | None = None
+) -> Stage[BytesLike, bytes]:
     """Compress a stream of bytes into one gzip member.
 
     Example:
@@ -35,18 +42,24 @@ def compress(level: int = 6, *, mtime: int = 0, threads: int = 1) -> Stage[Bytes
         threads: 1, or more for as many blocks at once: `2 * threads` blocks of 1 MiB are held at most. The file then
             is less than a tenth of a percent larger, and the same for any number above 1. Take 2 where the other stages
             keep the loop busy (CSV rows): with 1 the thread and the loop then mostly wait for one another.
+        flush: seconds after which what has come in can be read at the other end although more may follow; 0: as soon as
+            it is there. For live data, such as a log that is followed. It costs some bytes each time, and where they
+            stand depends on when the data came. `None`: when 1 MiB is full. Not with `threads`.
 
-    Raises `UsageError`, at once, for a level, a time or a number of threads that cannot be.
+    Raises `UsageError`, at once, for a level, a time, a number of threads or a `flush` that cannot be.
 
     Cancellation: waits for the block in the thread (some milliseconds). The trailer is written only after a clean end,
     so a stream that was cut short can never be mistaken for a whole one.
     """
     check_options(level, mtime)
     check_capacity("threads", threads)
+    check_flush(flush, threads)
     if threads > 1:
         make = partial(ParallelCompressor, level, mtime=mtime)
         return compress_stage_in_parallel(make, name="gzip.compress", threads=threads)
-    return compress_stage(partial(Compressor, level, mtime=mtime), name="gzip.compress", thread_above=8 * 1024)
+    return compress_stage(
+        partial(Compressor, level, mtime=mtime), name="gzip.compress", thread_above=8 * 1024, flush=flush
+    )
 
 
 def decompress(

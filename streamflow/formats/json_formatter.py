@@ -24,6 +24,7 @@ from streamflow.limits import check_capacity
 
 __all__ = ["ArrayFormatter", "LineFormatter"]
 
+
 class LineFormatter:
     """Items to blocks of JSON Lines. One object serves one run; `json.format_lines` explains the arguments.
 
@@ -95,7 +96,8 @@ class LineFormatter:
 
     def _taken(self, size: int) -> bytes:
         """Take whole lines away and return them as a block."""
-        lines = bytes(self._lines[:size])
+        with memoryview(self._lines) as view:
+            lines = bytes(view[:size])
         del self._lines[:size]
         return lines
 

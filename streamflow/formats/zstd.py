@@ -1,7 +1,7 @@
 """zstd: `compress` and `decompress`, with every way a file can be cut, damaged or hostile made visible.
 
 What lives here: the two stages, and the codecs behind them as public names. What must not: the work, which is in
-`zstd_compressor` and `compression_decompressor`; threads, which `engine.codecs` has.
+`zstd_compressor`, `zstd_member` and `compression_decompressor`; threads, which `engine.codecs` has.
 
 It needs the extra `zstd` below Python 3.14.
 """
@@ -9,12 +9,16 @@ It needs the extra `zstd` below Python 3.14.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from streamflow.formats.compression_decompressor import MembersDecompressor
 from streamflow.formats.compression_limits import Trailing, check_memory
-from streamflow.formats.compression_members import Format, LibraryMember
-from streamflow.formats.compression_stages import compress_stage, compress_stage_in_parallel, decompress_stage
+from streamflow.formats.compression_members import Format
+from streamflow.formats.compression_stages import (
+    check_flush,
+    compress_stage,
+    compress_stage_in_parallel,
+    decompress_stage,
+)
 from streamflow.formats.pieces import BytesLike
 from streamflow.formats.zstd_compressor import (
     DEFAULT_LEVEL,
@@ -27,12 +31,12 @@ from streamflow.formats.zstd_compressor import (
     thread_above,
 )
 from streamflow.formats.zstd_library import zstd
+from streamflow.formats.zstd_member import MAGIC, ZstdMember
 from streamflow.limits import check_capacity
 from streamflow.stages import Stage
 
 __all__ = ["Compressor", "Decompressor", "compress", "decompress"]
 
-MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPED = tuple(bytes((0x50 + number, 0x2A, 0x4D, 0x18)) for number in range(16))
 MOST_MEMORY = 128 << 20
 
@@ -43,7 +47,7 @@ class Decompressor(MembersDecompressor):
     Example: `data = b"".join([*decompressor.feed(chunk), *decompressor.finish()])`.
     """
 
-    format = Format("zstd", "frame", (MAGIC, *SKIPPED), lambda: member(zstd("zstd.decompress"), MOST_MEMORY))
+    format = Format("zstd", "frame", (MAGIC, *SKIPPED), lambda: ZstdMember(zstd("zstd.decompress"), MOST_MEMORY))
 
     def __init__(
         self,
@@ -55,18 +59,11 @@ class Decompressor(MembersDecompressor):
     ) -> None:
         """Check the arguments and make it for one run."""
         check_memory(max_memory)
-        self.format = self.format._replace(begin=partial(member, zstd("zstd.decompress"), max_memory))
+        self.format = self.format._replace(begin=partial(ZstdMember, zstd("zstd.decompress"), max_memory))
         super().__init__(max_output_bytes=max_output_bytes, max_ratio=max_ratio, trailing=trailing)
 
 
-def member(library: Any, max_memory: int) -> LibraryMember:
-    """Return what reads one frame."""
-    window = library.DecompressionParameter.window_log_max
-    log = min(max_memory.bit_length() - 1, window.bounds()[1])
-    return LibraryMember(library.ZstdDecompressor(options={window: log}), library.ZstdError, max_memory=max_memory)
-
-
-def compress(level: int = DEFAULT_LEVEL, *, threads: int = 1) -> Stage[BytesLike, bytes]:
+def compress(level: int = DEFAULT_LEVEL, *, threads: int = 1, flush: float | None = None) -> Stage[BytesLike, bytes]:
     """Compress a stream of bytes into a zstd file, with checksums.
 
     Example:
@@ -82,9 +79,12 @@ def compress(level: int = DEFAULT_LEVEL, *, threads: int = 1) -> Stage[BytesLike
         threads: 1, or more for as many blocks at once: `2 * threads` blocks of 1 MiB are held at most. Each block is
             then a frame of its own, which knows nothing of the others: the file is about as large if what repeats in
             it repeats within a block, and larger if not. It is the same for any number above 1.
+        flush: seconds after which what has come in can be read at the other end although more may follow; 0: as soon as
+            it is there. For live data, such as a log that is followed. It costs some bytes each time, and where they
+            stand depends on when the data came. `None`: when 1 MiB is full. Not with `threads`.
 
-    Raises `UsageError`, at once, for a level or a number of threads that cannot be; `MissingExtra` where zstd is not
-    installed.
+    Raises `UsageError`, at once, for a level, a number of threads or a `flush` that cannot be; `MissingExtra` where
+    zstd is not installed.
 
     Cancellation: waits for the call in the thread: some milliseconds, a tenth of a second from level 10 on; with
     `threads`, up to a second. The end is written only after a clean end, so a file that was cut short can never be
@@ -92,6 +92,7 @@ def compress(level: int = DEFAULT_LEVEL, *, threads: int = 1) -> Stage[BytesLike
     """
     check_zstd_level(level)
     check_capacity("threads", threads)
+    check_flush(flush, threads)
     zstd("zstd.compress")
     if threads > 1:
         make = partial(ParallelCompressor, level)
@@ -103,6 +104,7 @@ def compress(level: int = DEFAULT_LEVEL, *, threads: int = 1) -> Stage[BytesLike
         thread_above=thread_above(level),
         block=block_of(level),
         memory=memory_of(level),
+        flush=flush,
     )
 
 

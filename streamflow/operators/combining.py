@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from streamflow.engine.inlet import NONE, Inlet
-from streamflow.engine.inlets import Inlets, inlets_of
+from streamflow.engine.inlets import Inlets, beside_an_input, inlets_of
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.several.combinations import Merged
@@ -62,8 +62,9 @@ def chain(*sources: SourceLike[Any]) -> Merged[Any]:
     """
 
     async def chained(sources: Sources) -> Output:
+        further = beside_an_input(sources)
         for number, source in enumerate(sources, 1):
-            async with inlets_of("chain", (source,), first=number, on_demand=False) as inlets:
+            async with inlets_of("chain", (source,), first=number, on_demand=False, further=further) as inlets:
                 inlet = inlets.all[0]
                 while await inlets.wait_for(inlet):
                     for item in inlet.hand:

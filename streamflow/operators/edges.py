@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from streamflow.engine.feeding import reading
+from streamflow.engine.nested import told_to_end
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.stage_shapes import Adding, Passing
@@ -154,7 +155,7 @@ def cycle() -> Passing[object]:
 
     async def cycled(items: AsyncIterable[A]) -> AsyncGenerator[A, None]:
         source, came = _again("cycle()", items), True
-        while came:
+        while came and not told_to_end():
             came = False
             async with reading(source, maxsize=_AHEAD) as reader:
                 async for item in reader:
@@ -188,6 +189,8 @@ def repeat(times: int) -> Passing[object]:
     async def repeated(items: AsyncIterable[A]) -> AsyncGenerator[A, None]:
         source = _again(f"repeat({times})", items)
         for _ in range(times):
+            if told_to_end():
+                return
             async with reading(source, maxsize=_AHEAD) as reader:
                 async for item in reader:
                     yield item

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, get_args
 
 from streamflow.channel import Channel, ChannelStats
+from streamflow.engine.nested import heeding
 from streamflow.errors import LimitExceeded, PipelineTimeout, StageCancelled, UsageError
 from streamflow.limits import check_capacity
 from streamflow.machinery.crossings.calling_in import Home, called_in
@@ -228,6 +229,7 @@ class Push(Generic[T]):
             holds=channel.max_bytes or 0,
             holds_items=channel.maxsize,
             output_capacity=None if self._overflow == "block" else 1,
+            composite=True,
         )
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
@@ -237,8 +239,9 @@ class Push(Generic[T]):
         self._read = True
         self._home.enter()
         try:
-            async for item in self._channel:
-                yield item
+            with heeding(self._channel.close):  # drained, it still gives what was put
+                async for item in self._channel:
+                    yield item
         finally:
             self._channel.abandon()
 

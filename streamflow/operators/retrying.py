@@ -16,6 +16,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 
+from streamflow.engine.nested import told_to_end
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.machinery.attempts import HOLDS, attempt, shortened
@@ -23,6 +24,7 @@ from streamflow.machinery.policies import Backoff, Retry
 from streamflow.machinery.stage_shapes import Passing
 from streamflow.machinery.variables import A
 from streamflow.operators.resuming import Place, Resume
+from streamflow.resolving import parts_of
 
 __all__ = ["BACKOFF", "retry"]
 
@@ -89,9 +91,14 @@ def retry(
     name = f"retry({attempts})" if resume is None else f"retry({attempts}, resume={resume!r})"
 
     async def retried(items: AsyncIterable[A]) -> AsyncGenerator[A, None]:
-        place, row = Place.of(items, resume), _Row(name, policy)
+        place, row, whole = Place.of(items, resume), _Row(name, policy), parts_of(items)[0].whole
+
+        def may_go_on(error: Exception) -> bool:
+            # What a run that is to end has failed with would be lost: nobody reads again what it lost.
+            return (whole or not told_to_end()) and row.may_go_on(error)
+
         while True:
-            async with attempt(place.next_run(), row.may_go_on) as reader:
+            async with attempt(place.next_run(), may_go_on) as reader:
                 async for batch in reader.batches():
                     for item in row.begins(place.new_of(batch)):
                         yield item

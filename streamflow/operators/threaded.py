@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from streamflow.callables import is_coroutine_function, name_of, unwrapped
+from streamflow.engine.nested import heeding
 from streamflow.engine.threads import Worker
 from streamflow.errors import UsageError
 from streamflow.limits import check_capacity
@@ -76,15 +77,16 @@ def threaded(
         context = contextvars.copy_context()
         reading = asyncio.get_running_loop().run_in_executor(worker.executor, context.run, crossing.run)
         try:
-            while crossing.waiting or await crossing.more():
-                yield crossing.take()
+            with heeding(crossing.stop):  # drained, it still gives what the thread has read
+                while crossing.waiting or await crossing.more():
+                    yield crossing.take()
             await reading
         finally:
             crossing.stop()
             await worker.close()
             crossing.check_closed()
 
-    return Source(crossed, name=label, threads=1, holds_items=maxsize)
+    return Source(crossed, name=label, threads=1, holds_items=maxsize, composite=True)
 
 
 def _name_of(source: object) -> str:

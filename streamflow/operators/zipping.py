@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar, overload
 
 from streamflow.engine.inlets import inlets_of
+from streamflow.engine.nested import told_to_end
 from streamflow.machinery.several.combinations import Zipped, ZippedLongest
 from streamflow.machinery.several.rounds import Rounds
 from streamflow.machinery.several.rows import Rows
@@ -88,7 +89,7 @@ def zip(*sources: SourceLike[Any], strict: bool = False) -> Zipped[*tuple[Any, .
     """
 
     async def zipped(sources: Sources) -> Output:
-        async with inlets_of("zip", sources) as inlets:
+        async with inlets_of("zip", sources, plain_too=False) as inlets:
             rows, count = Rows(inlets), 0
             while await rows.are_whole():
                 try:
@@ -99,7 +100,7 @@ def zip(*sources: SourceLike[Any], strict: bool = False) -> Zipped[*tuple[Any, .
                     if (broken_off := rows.broken_off(error, count)) is None:
                         raise
                     raise broken_off from None
-            if strict:
+            if strict and not told_to_end():
                 await rows.check_all_ended(count)
 
     return Zipped.of("zip", sources, zipped, rows=True, drops=not strict)
@@ -180,9 +181,11 @@ def zip_longest(*sources: SourceLike[Any], fillvalue: Any = None) -> ZippedLonge
     """
 
     async def zipped(sources: Sources) -> Output:
-        async with inlets_of("zip_longest", sources) as inlets:
+        async with inlets_of("zip_longest", sources, plain_too=False) as inlets:
             rows = Rows(inlets)
             while await rows.are_begun():
+                if told_to_end() and not await rows.are_whole():
+                    return  # what is missing in the last row is not there because nobody read it
                 for row in itertools.zip_longest(*rows.columns(), fillvalue=fillvalue):
                     yield row
 

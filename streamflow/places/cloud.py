@@ -4,16 +4,16 @@ What lives here: the adapter from obstore's stores to our `Store`. What must not
 single request (obstore repeats each request by itself, and continues a body that was cut), the loop.
 
 How it works. Reads are ranges pinned to an ETag; a weak one is compared and not asked for, since no server may grant
-that. What arrives becomes `bytes` once, in obstore, and is handed on as these pieces. Multipart uploads go through
-obstore's writer (`cloud_upload.py`), and those that may not overwrite through S3's own requests (`s3_upload.py`),
-because the writer has no condition.
+that. What arrives becomes `bytes` once, in obstore, and is handed on at once and without a copy. Multipart uploads go
+through obstore's writer (`cloud_upload.py`), and those that may not overwrite through S3's own requests
+(`s3_upload.py`), because the writer has no condition.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -34,8 +34,8 @@ __all__ = ["CloudStore"]
 R = TypeVar("R")
 
 _PAGE = 1000
-# A piece is as large as this, and what came with its last bytes: at most 408 KiB more, so 1 MiB is seldom passed.
-_PIECE = 600 * 1024
+# A piece is as large as this, and what came with its last bytes: up to 408 KiB more. Smaller ones cost time.
+_PIECE = MIB
 _LOOK = 10.0  # seconds to find out why a body broke off
 _SWEEPS = "only S3 can be asked for them; set a lifecycle rule at the bucket (Azure forgets them after a week)"
 
@@ -73,8 +73,13 @@ class CloudStore:
         if result is None:
             return Fetched(b"", await self.info(key))
         stored = _stored(result.meta)
+        return Fetched(self._body(result, key, stored), stored)
+
+    async def _body(self, result: Any, key: str, stored: Stored) -> AsyncGenerator[bytes, None]:
+        body = result.stream(min_chunk_size=_PIECE)
         try:
-            return Fetched(await self._asked(_pieces(result), key), stored)
+            while piece := await self._asked(_next_piece(body), key):
+                yield piece
         except OSError as error:
             if await self._is_another(key, stored):
                 raise ObjectChanged(f"{self._url(key)} was overwritten while it was read") from error
@@ -198,8 +203,10 @@ class CloudStore:
         raise failure
 
 
-async def _pieces(result: Any) -> tuple[bytes, ...]:
-    return tuple([piece async for piece in result.stream(min_chunk_size=_PIECE)])
+async def _next_piece(body: AsyncIterator[bytes]) -> bytes:
+    async for piece in body:
+        return piece
+    return b""
 
 
 async def _next(pages: AsyncIterator[list[dict[str, Any]]]) -> list[dict[str, Any]]:

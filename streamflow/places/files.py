@@ -82,7 +82,7 @@ def read(path: FilePath, *, block: int = MIB, offset: int = 0, length: int | Non
         finally:
             await finish(reader.close())
 
-    return Source(blocks, name=f"files.read({name})", threads=1, holds=2 * size)
+    return Source(blocks, name=f"files.read({name})", threads=1, holds=2 * size, whole=True)
 
 
 @overload

@@ -87,6 +87,7 @@ def many(
         threads=concurrency * costs.threads,
         holds=concurrency * costs.bytes,
         holds_items=_NAMES + concurrency * costs.items + more * (waiting + 1),
+        composite=True,
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
-from streamflow.engine.shielding import finish
 from streamflow.engine.threads import Worker
 from streamflow.errors import UsageError
 from streamflow.places import files
@@ -19,7 +18,7 @@ from streamflow.places.cloud import CloudStore
 from streamflow.places.many import many
 from streamflow.places.objects_list import list_objects
 from streamflow.places.objects_stores import is_file, refuse, store_of
-from streamflow.places.ranges import AHEAD, RANGE, Ranges, blocks_of
+from streamflow.places.ranges import HOLDS, Ranges, blocks_of
 from streamflow.places.stores import Store, Stored
 from streamflow.places.urls import Location, parse
 from streamflow.stages import Source
@@ -43,8 +42,8 @@ def read(
 
     Args:
         url: `s3://bucket/key` and its kin; with `store=` a bare key will do.
-        block: the most bytes in one item. A cloud's are handed on as they arrive, from 0.6 MB to 1 MiB each; those from
-            memory and disk are as large as they may be, but for the last of a range.
+        block: about how many bytes an item has: those from memory and disk exactly as many, but for the last of a
+            request; those of a cloud up to half as many more or fewer, as they arrive, because cutting is copying.
         offset: where to begin, in bytes.
         length: how many bytes to read; `None` reads to the end.
         verify: whether the bytes are compared with the checksum that S3 keeps, at the end of the object: where the line
@@ -79,30 +78,20 @@ def _source(
 ) -> Source[bytes]:
     def blocks() -> AsyncIterator[bytes]:
         ranges = Ranges(store, location, size, offset, length)
-        return _verified(ranges, store, location, size) if verify else _blocks(ranges, size)
+        return _verified(ranges, store, location, size) if verify else blocks_of(ranges, size)
 
     return Source(
         blocks,
         name=f"objects.read({location})",
-        holds=(AHEAD + 1) * max(RANGE, size),
+        holds=max(HOLDS, 4 * size),
         threads=int(verify),
+        whole=True,
     )
-
-
-async def _blocks(ranges: Ranges, size: int) -> AsyncIterator[bytes]:
-    # A range is read to its end before anybody has to take it: no connection is held while the pipeline is slow, so
-    # any number of streams get along with any number of connections.
-    try:
-        while pieces := await ranges.next():
-            for block in blocks_of(pieces, size):
-                yield block
-    finally:
-        await finish(ranges.close())
 
 
 async def _verified(ranges: Ranges, store: Store, location: Location, size: int) -> AsyncIterator[bytes]:
     checksum = await cast("CloudStore", store).checksum(location.key)
-    async with Worker("streamflow-checksum") as worker, aclosing(_blocks(ranges, size)) as blocks:  # type: ignore[type-var]  # a generator
+    async with Worker("streamflow-checksum") as worker, aclosing(blocks_of(ranges, size)) as blocks:
         async for block in blocks:
             checksum.same_version(str(location), ranges.etag)
             await worker.call(checksum.update, block)

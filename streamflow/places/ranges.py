@@ -1,54 +1,63 @@
 """An object as successive ranges of one version of it.
 
-What lives here: `Ranges`, and `blocks_of`, which makes items of what a range brought. What must not: a certain store,
-URLs.
+What lives here: `Ranges`, and `blocks`, which makes items of what they bring. What must not: a certain store, URLs.
 
-How it works. Each range is a request of its own, so no connection stands idle while the pipeline is slow. The first
-answer names the version (ETag) and every later range asks for that version: an object overwritten meanwhile is an
-error, never a splice of two. Each answer's version is compared as well, because not every server looks at the
-condition; where there is no ETag, or only a weak one, size and time of storing must be the same. An answer that was cut
-is continued from where it ended; one that brings nothing is an early end.
+How it works. Each range is a request of its own that is read to its end whether or not anybody takes it, so no
+connection stands idle while the pipeline is slow. The first answer names the version (ETag) and every later range asks
+for that version: an object overwritten meanwhile is an error, never a splice of two. Each answer's version is compared
+as well, because not every server looks at the condition; where there is no ETag, or only a weak one, size and time of
+storing must be the same. An answer that was cut is continued from where it ended; one that brings nothing is an early
+end.
 
-The first answer also tells the size, so from then on the next ranges are under way while one arrives: what a request
-waits for its first byte costs nothing. Measured on loopback, with three of 4 MiB ahead this is as fast as one long
-answer; with one of 8 MiB it took 1.6 times as long.
+How much is under way follows from how fast ranges come. From a store that is near, one long answer is the fastest: each
+piece is used and forgotten while it is still in the processor's cache, and there are few requests. So ranges are large,
+and the next one is asked for when little is left of the one before. Measured on loopback, four shorter ranges at once
+took 1.4 times as long, most of it for memory that the system gives and takes back. Where a range takes its time,
+because the store is far or one connection is slow, several at once hide that. Either way what is held has one bound.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 
-from streamflow.engine.shielding import until_done
+from streamflow.engine.shielding import finish
 from streamflow.errors import ObjectChanged, TruncatedError
 from streamflow.places.blocks import MIB
-from streamflow.places.stores import Fetched, Store, Stored
+from streamflow.places.one_range import OneRange
+from streamflow.places.stores import Store, Stored
 from streamflow.places.urls import Location
 
-__all__ = ["AHEAD", "RANGE", "Ranges", "blocks_of"]
+__all__ = ["HOLDS", "RANGE", "Ranges", "blocks_of"]
 
 RANGE = 4 * MIB
-AHEAD = 3
-"""How many ranges may be under way or waiting beside the one that is used."""
+_AHEAD = 3
+"""How many ranges of a far store may be under way or waiting beside the one that is used."""
 
+_NEAR = 12 * MIB
+_LATE = 4 * MIB
+"""What may be left of a range of a near store when the next one is asked for."""
 
-class _Asked(NamedTuple):
-    start: int
-    length: int
-    task: asyncio.Task[Fetched]
+_SLOW = 0.03
+"""A range of up to `RANGE` that takes more seconds, or a longer one that takes as much more, is slow."""
+
+_SURE = 2
+"""After so many slow ranges the store is a far one; a single one may be chance."""
+
+HOLDS = (_AHEAD + 1) * RANGE
+"""The most bytes under way or waiting, of either kind of store."""
 
 
 class Ranges:
     """Successive ranges of one version of one object: small at first, so that the first item comes soon.
 
-    Example: `while pieces := await ranges.next(): ...`, and `await ranges.close()` in the `finally`.
+    Example: `while data := await ranges.next(): ...`, and `await ranges.close()` in the `finally`.
 
     Args:
         store: where the object is.
         location: its key, and its name for errors.
-        block: the size of the first range in bytes; the next ones double up to `RANGE`.
+        block: the size of the first range in bytes; the next ones are larger, if there is room.
         offset: where to begin.
         length: how much to read, or `None` for all.
     """
@@ -57,65 +66,90 @@ class Ranges:
         """Ask for nothing yet."""
         self._store = store
         self._location = location
-        self._size = block
+        self._block = self._size = block
         self._at = offset
         self._end = None if length is None else offset + length
         self._version: Stored | None = None
-        self._asked: deque[_Asked] = deque()
+        self._asked: deque[OneRange] = deque()
+        self._slow = 0
 
     @property
     def etag(self) -> str | None:
         """The version that is read, once something was."""
         return self._version.etag if self._version else None
 
-    async def next(self) -> tuple[bytes | memoryview, ...]:
-        """Return the next range in pieces, none at the end. Cancellation: nothing is lost; then close."""
+    @property
+    def _far(self) -> bool:
+        return self._slow >= _SURE
+
+    async def next(self) -> bytes | memoryview:
+        """Return the next bytes, as many as have come in one piece; none at the end.
+
+        Cancellation: nothing is lost; then close.
+        """
         if self._version is None and not self._asked:
             self._ask()
-        if not self._asked:
-            return ()
-        asked = self._asked[0]
-        if not asked.task.done():
-            await asyncio.wait((asked.task,))
-        self._asked.popleft()
-        fetched = asked.task.result()
-        self._check(fetched.stored)
-        pieces = tuple(filter(len, fetched.pieces))
-        self._rest(asked, sum(map(len, pieces)))
-        while len(self._asked) < AHEAD and self._ask():
-            pass
-        return pieces
+        while self._asked:
+            first = self._asked[0]
+            await first.wait()
+            if first.stored is not None:
+                self._check(first.stored)
+            if piece := first.take():
+                self._ask_ahead()
+                return piece
+            if first.over:
+                await first.end()
+                self._asked.popleft()
+                self._slow += first.seconds > _SLOW * max(1, first.length / RANGE)
+                self._rest(first)
+                self._ask_ahead()
+        return b""
 
     async def close(self) -> None:
         """Drop the requests under way. Call it inside `finish`, where nothing interrupts it."""
         for asked in self._asked:
-            asked.task.cancel()
+            asked.drop()
         while self._asked:
-            task = self._asked.popleft().task
-            await until_done(task)
-            if not task.cancelled():
-                task.exception()  # nobody will read on, so a failure of the read-ahead no longer matters
+            await self._asked.popleft().dropped()
+
+    def _ask_ahead(self) -> None:
+        """Ask for the next ranges as far as it is their time, and as there is room."""
+        if not self._far:
+            if len(self._asked) <= 1 and self._held() <= _LATE:
+                self._ask()
+            return
+        room = max(HOLDS, 4 * self._block) - self._held()
+        while len(self._asked) <= _AHEAD and self._next_size() <= room and self._ask():
+            room -= self._asked[-1].length
+
+    def _held(self) -> int:
+        """Return how many bytes are under way or waiting."""
+        return sum(asked.length - asked.taken for asked in self._asked)
+
+    def _next_size(self) -> int:
+        return min(self._size, max(self._block, RANGE if self._far else _NEAR))
 
     def _ask(self) -> bool:
         """Ask for the range after those asked for, if there is one."""
-        wanted = self._size if self._end is None else min(self._size, self._end - self._at)
+        size = self._next_size()
+        wanted = size if self._end is None else min(size, self._end - self._at)
         if wanted <= 0:
             return False
         self._asked.append(self._range(self._at, wanted))
         self._at += wanted
-        self._size = max(self._size, min(2 * self._size, RANGE))
+        self._size = 4 * size
         return True
 
-    def _range(self, start: int, length: int) -> _Asked:
-        request = self._store.get(self._location.key, start, length, self.etag)
-        return _Asked(start, length, asyncio.create_task(request, name="streamflow:read-ahead"))
+    def _range(self, start: int, length: int) -> OneRange:
+        get = partial(self._store.get, self._location.key, start, length, self.etag)
+        return OneRange(start, length, self._block, get)
 
-    def _rest(self, asked: _Asked, brought: int) -> None:
+    def _rest(self, asked: OneRange) -> None:
         """Ask again for what an answer did not bring; where even that brings nothing, it is an early end."""
-        start, end = asked.start + brought, min(asked.start + asked.length, self._end or 0)
+        start, end = asked.start + asked.brought, min(asked.start + asked.length, self._end or 0)
         if start >= end:
             return
-        if not brought:
+        if not asked.brought:
             raise TruncatedError(f"{self._location} ended {(self._end or 0) - start} bytes early, at byte {start}")
         self._asked.appendleft(self._range(start, end - start))
 
@@ -128,23 +162,52 @@ class Ranges:
             raise ObjectChanged(f"{self._location} was overwritten while it was read")
 
 
-def blocks_of(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[bytes]:
-    """Give the pieces as blocks of at most `size` bytes: joined as far as they fit, cut where they are larger.
+async def blocks_of(ranges: Ranges, size: int) -> AsyncGenerator[bytes, None]:
+    """Give what the ranges bring as blocks of about `size` bytes, and close them.
 
-    Example: `list(blocks_of((b"ab", b"c", b"defgh"), 3))` is `[b"abc", b"def", b"gh"]`. A piece of `bytes` that is a
-    block by itself is handed on as it is, without a copy.
+    A piece that is from half as large to half as large again is handed on at once and, if it is `bytes`, as it is. A
+    larger one is cut; a smaller one waits for the next and is joined with it if there is room.
     """
-    fitting: list[bytes | memoryview] = []
-    room = size
-    for piece in pieces:
-        if fitting and len(piece) > room:
-            yield b"".join(fitting)
-            fitting, room = [], size
-        if len(piece) > size:
-            view = memoryview(piece)
-            yield from (bytes(view[at : at + size]) for at in range(0, len(view), size))
-        else:
-            fitting.append(piece)
-            room -= len(piece)
-    if fitting:
-        yield b"".join(fitting)
+    waiting = _Waiting(size)
+    try:
+        while piece := await ranges.next():
+            for block in waiting.add(piece):
+                yield block
+    except Exception:
+        # What came before a failure is given before it.
+        for block in waiting.rest():
+            yield block
+        raise
+    else:
+        for block in waiting.rest():
+            yield block
+    finally:
+        await finish(ranges.close())
+
+
+class _Waiting:
+    """Pieces that are less than half a block together."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._pieces: list[bytes | memoryview] = []
+        self._held = 0
+
+    def add(self, piece: bytes | memoryview) -> Iterator[bytes]:
+        """Take one more piece; give the blocks that are not to wait."""
+        if self._held + len(piece) > self._size:
+            yield from self.rest()
+            while len(piece) > self._size * 3 / 2:
+                view = memoryview(piece)
+                yield bytes(view[: self._size])
+                piece = view[self._size :]
+        self._pieces.append(piece)
+        self._held += len(piece)
+        if 2 * self._held >= self._size:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[bytes]:
+        """Give all as one block, if there is anything."""
+        if self._pieces:
+            yield b"".join(self._pieces)
+            self._pieces, self._held = [], 0

@@ -8,7 +8,8 @@ A store of your own is a class with the methods of `Store`; give it as `objects.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -47,18 +48,27 @@ class Fetched:
     """A range of an object, and the object it was cut from.
 
     Args:
-        data: the bytes, at one go or as pieces in order; fewer than asked for only at the object's end, or when the
-            answer was cut. Pieces of `bytes` may be handed on without a copy.
+        data: the bytes, or a generator of them as they arrive: with that the reader need not wait for the whole range,
+            and takes and forgets each piece before the next one needs memory. They are fewer than asked for only at the
+            object's end, or when the answer was cut.
         stored: the whole object's size and version.
     """
 
-    data: bytes | memoryview | tuple[bytes, ...]
+    data: bytes | memoryview | AsyncGenerator[bytes, None]
     stored: Stored
 
-    @property
-    def pieces(self) -> tuple[bytes | memoryview, ...]:
-        """The bytes as pieces."""
-        return self.data if isinstance(self.data, tuple) else (self.data,)
+    async def pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
+        """Give the bytes as they come, once; one piece if they came at one go.
+
+        Example: `async with aclosing(fetched.pieces()) as pieces: ...`. Raises what a store's `get` does. Cancellation:
+        the request is dropped.
+        """
+        if isinstance(self.data, (bytes, memoryview)):
+            yield self.data
+            return
+        async with aclosing(self.data) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 @dataclass(frozen=True, slots=True)

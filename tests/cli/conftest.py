@@ -26,11 +26,11 @@ def start(tmp_path: Path):
     (tmp_path / "tmp").mkdir()
 
     @contextmanager
-    def starting(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
+    def starting(*arguments: object, at: Path = ROOT, **options: object) -> Iterator[subprocess.Popen[str]]:
         command = [sys.executable, "-m", "streamflow", *map(str, arguments)]
         env = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), **options.pop("env", {})}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", **options}
-        with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
+        with subprocess.Popen(command, cwd=at, env=env, **pipes) as process:
             try:
                 yield process
             finally:

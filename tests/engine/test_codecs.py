@@ -323,7 +323,9 @@ async def test_the_thread_gets_its_next_block_before_the_loop_has_a_turn() -> No
         assert second.wait(10)  # the loop stands still meanwhile
 
 
-async def test_the_thread_pulls_ahead_before_the_loop_has_a_turn_and_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_thread_pulls_ahead_before_the_loop_has_a_turn_and_only_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """P1, P8."""
     monkeypatch.setattr(codecs, "HELPING", 8)
     made: list[int] = []

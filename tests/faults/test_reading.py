@@ -176,7 +176,7 @@ async def test_a_slow_line_changes_nothing(url, proxy, options):
     options["client_options"] = {"timeout": "30s"}
     assert await collected(objects.read(url, **options)) == OBJECT
     assert slices.happened > 1000
-    assert latency.happened >= 3
+    assert latency.happened >= 2
 
 
 async def test_a_server_killed_and_restarted_is_found_again_if_it_kept_the_object(mortal, proxy, options):

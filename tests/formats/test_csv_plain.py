@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from streamflow.formats.csv_dialect import resolve_dialect
 from streamflow.formats.csv_plain import plain_lines
-from streamflow.formats.csv_writer import STRETCH, Formatter
+from streamflow.formats.csv_writer import Formatter
+from streamflow.formats.stretches import STRETCH
 
 rows_of_text = st.lists(st.lists(st.text(alphabet="ab#,;\"'\n\r |é😀", max_size=4), max_size=4), max_size=8)
 dialects = st.fixed_dictionaries(

@@ -101,7 +101,7 @@ def test_what_is_nested_too_deeply_is_named(library: str, kind: type[LineFormatt
     deep: list[Any] = []
     for _ in range(10**6):
         deep = [deep]
-    with pytest.raises(FormatError, match="^item 2 cannot be written as JSON: it is nested too deeply"):
+    with pytest.raises(FormatError, match=r"^item 2 cannot be written as JSON: it is nested too deeply"):
         blocks_of(kind(), [1, deep])
 
 

@@ -124,7 +124,7 @@ class Bucket:
     """A new bucket on the server, seen without a client library: by requests whose signature nobody checks."""
 
     _count = itertools.count()
-    _headers: ClassVar = {
+    headers: ClassVar = {
         "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, Signature=0",
         "Content-Type": "application/octet-stream",
     }
@@ -137,7 +137,7 @@ class Bucket:
     def asked(self, method: str, path: str = "", body: bytes | None = None) -> tuple[Mapping[str, str], str]:
         """Return the headers and the body of an answer."""
         request = urllib.request.Request(
-            self._url + path, data=body, method=method, headers=self._headers
+            self._url + path, data=body, method=method, headers=self.headers
         )  # on loopback
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.headers, answer.read().decode()

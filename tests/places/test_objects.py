@@ -176,10 +176,11 @@ async def test_ranges_grow_so_that_the_first_item_comes_soon(monkeypatch):
         return await real(key, start, length, etag)
 
     store.get = get
-    monkeypatch.setattr(ranges, "RANGE", 80)
+    monkeypatch.setattr(ranges, "_SLOW", float("inf"))
+    monkeypatch.setattr(ranges, "_NEAR", 80)
     blocks = await collected(objects.read("k", store=store, block=10))
 
-    assert lengths[:5] == [10, 20, 40, 80, 80]
+    assert lengths[:5] == [10, 40, 80, 80, 80]
     assert {len(block) for block in blocks} == {10}
 
 

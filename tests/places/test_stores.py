@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamflow.places.stores import Stored
+from streamflow.places.stores import Fetched, Stored
 
 EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -27,3 +27,18 @@ EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 def test_what_one_version_is(one, other, same):
     """H68"""
     assert one.same_version(other) is same
+
+
+async def test_what_was_fetched_is_given_in_pieces_whatever_it_is():
+    closed = []
+
+    async def arriving():
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append(True)
+
+    for data in (b"ab", memoryview(b"ab"), arriving()):
+        assert b"".join([piece async for piece in Fetched(data, Stored(2, None)).pieces()]) == b"ab"
+    assert closed == [True]

@@ -61,6 +61,8 @@ def test_what_is_no_url_of_an_object_is_refused_with_advice_and_without_secrets(
         f"https://h/b/k?X-Amz-Signature={CANARY}&x=1",
         f"https://h/b/k?a=1&X-Amz-Credential={CANARY}/2024/s3",
         f"https://h/b/k?sig={CANARY}",
+        f"https://h/b/k%3FX-Amz-Signature%3D{CANARY}%26x%3D1",
+        f"https://h/b/k%3Fa%3D1%26X-Amz-Security-Token%3D{CANARY}",
         f"https://h/b/k?api_key={CANARY}",
         f"https://h/b/k?password={CANARY}#frag",
         f"<Error><AWSAccessKeyId>{CANARY}</AWSAccessKeyId></Error>",
@@ -73,7 +75,8 @@ def test_secrets_are_blotted_out_of_a_text(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://bucket/key", "http://127.0.0.1:9000/bucket/a@b.csv", "https://h/b?prefix=a&max=3", "no url at all"]
+    "text",
+    ["s3://bucket/key", "http://127.0.0.1:9000/bucket/a@b.csv", "https://h/b?prefix=a%26b%3Dc&max=3", "no url at all"],
 )
 def test_a_text_without_secrets_stays_as_it_is(text):
     assert redact(text) == text

@@ -8,21 +8,40 @@ error of one call. In the pool's own hands an exception that cannot be unpickled
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
+import threading
+from importlib import import_module
 from typing import Any
 
 from streamflow.errors import StageError
 
-__all__ = ["call_pickled", "prepare"]
+__all__ = ["IGNORED", "call_pickled", "prepare"]
+
+IGNORED = (signal.SIGINT, signal.SIGTERM)
+"""The signals that are the parent's to answer."""
 
 _here: dict[str, Any] = {}
 
 
 def prepare(fn: bytes) -> None:
     """Start of a process: remember the function, still pickled, so that a failing import is a failing call."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent ends us
+    # Ctrl-C reaches every process of a terminal, SIGTERM those of a service (systemd); it is the parent that ends us.
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)  # held back until here
+    threading.Thread(target=_end_with_parent, name="streamflow: end with the parent", daemon=True).start()
     _here["pickled"] = fn
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells nobody, and its workers would wait for their next call for ever."""
+    parent = import_module("multiprocessing").parent_process()  # here in the worker it is there; elsewhere it is big
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def call_pickled(data: bytes) -> bytes:

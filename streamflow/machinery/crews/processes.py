@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import os
 import pickle
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from streamflow.callables import name_of
 from streamflow.errors import StageError, UsageError
-from streamflow.machinery.crews.in_process import call_pickled, prepare
+from streamflow.machinery.crews.in_process import IGNORED, call_pickled, prepare
 from streamflow.machinery.crews.workers import Threads
 
 if TYPE_CHECKING:
@@ -74,7 +77,8 @@ class Processes:
             ) from error
         pool = self._opened()
         try:
-            future = pool.submit(call_pickled, data)
+            with _signals_held_back():
+                future = pool.submit(call_pickled, data)
             if self._stopped:
                 self._kill()  # the process may have been started after the others were killed
             answer = future.result()
@@ -92,6 +96,8 @@ class Processes:
                 # Fetched here, in a waiting thread: these modules take as long to import as a tenth of all the others.
                 spawn = import_module("multiprocessing").get_context("spawn")
                 make = concurrent.futures.ProcessPoolExecutor
+                if os.name == "posix":  # started by the first process, it would let the signals through again
+                    import_module("multiprocessing.resource_tracker").ensure_running()
                 self._pool = make(self._size, spawn, initializer=prepare, initargs=(self._fn,))
             return self._pool
 
@@ -110,6 +116,23 @@ class Processes:
         processes = getattr(self._pool, "_processes", None) or {}
         for process in list(processes.values()):
             process.kill()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let a process that is started here begin deaf to signals, until it says itself that it ignores them.
+
+    A terminal and a service manager send theirs to all processes of a group. It is this thread that is deaf meanwhile;
+    the main thread gets them as ever.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def pickled(fn: Callable[..., Any], workers: int) -> bytes:

@@ -73,7 +73,12 @@ class Combined(Combination[Any, Any]):
             return body(sources)
 
         alone = Source(
-            source, name=name, holds=costs.bytes, holds_items=costs.items + max(1, width), threads=costs.threads
+            source,
+            name=name,
+            holds=costs.bytes,
+            holds_items=costs.items + max(1, width),
+            threads=costs.threads,
+            composite=True,
         )
         return cls(
             stage,

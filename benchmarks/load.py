@@ -1,0 +1,143 @@
+"""A streaming handler under load: streamflow's response beside Starlette's own, on uvicorn, asked by wrk.
+
+What lives here: who is compared with whom, the goals, and the tables. What must not: the handlers (`load_app.py`).
+
+wrk is given one core's worth of connections for some seconds, each round in turn; then a thousand connections at once,
+where nothing but waiting may be the answer. Both handlers read the same generator. The server is one process; wrk is
+another, on the second core.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.load_app import SIZES
+from benchmarks.processes import ROOT
+from benchmarks.results import Ratio, Result
+from benchmarks.tables import machine, table
+
+__all__ = ["run"]
+
+_MIB = 1 << 20
+_BODIES = {"rows": "1,000 rows of 76 bytes", "blocks": "16 blocks of 64 KiB"}
+_WHO = {"starlette": "`StreamingResponse`", "streamflow": "`StreamResponse`"}
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What wrk says: requests per second, the 99th percentile in milliseconds, requests that failed."""
+
+    requests: float
+    slow: float
+    errors: int
+
+
+def run(*, seconds: float = 4, rounds: int = 5, connections: int = 32, crowd: int = 1_000) -> Result:
+    """Ask both handlers for both bodies in turn; return the tables and the ratios."""
+    if shutil.which("wrk") is None:
+        return Result("wrk is not installed here (on Debian: `apt install wrk`), so there was nothing to ask with.")
+    with _serving() as address:
+        names = [(what, who) for what in _BODIES for who in _WHO]
+        for name in names:
+            _asked(address, *name, connections, 1)
+        found: dict[tuple[str, str], list[_Answer]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                found[name].append(_asked(address, *name, connections, seconds))
+        crowded = {name: _asked(address, *name, crowd, seconds) for name in names}
+    head = f"{connections} connections, {seconds:g} s each, median of {rounds} rounds. {machine()}"
+    text = "\n\n".join([head, _table(found), f"{crowd:,} connections at once:", _crowd_table(crowded)])
+    return Result(text, [*_ratios(found), *_crowd_ratios(crowded, crowd)])
+
+
+@contextmanager
+def _serving() -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.load_app"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdout is not None
+        assert server.stdin is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.stdin.close()
+
+
+def _asked(address: str, what: str, who: str, connections: int, seconds: float) -> _Answer:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "--latency"]
+    said = subprocess.run([*command, f"{address}/{what}/{who}"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    percentile, unit = _found(r"99%\s+([\d.]+)(us|ms|s|m)\b", said)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
+    errors = sum(int(number) for match in (refused, broken) if match for number in match.groups())
+    requests, size = float(_found(r"Requests/sec:\s+([\d.]+)", said)[0]), _found(r"([\d.]+)([KMG]B) read", said)
+    _check_size(float(_found(r"(\d+) requests in", said)[0]), size, SIZES[what], said)
+    return _Answer(requests, float(percentile) * _UNITS[unit], errors)
+
+
+def _found(pattern: str, said: str) -> Sequence[str]:
+    match = re.search(pattern, said)
+    if match is None:
+        raise AssertionError(f"wrk did not say {pattern!r}: {said}")
+    return match.groups()
+
+
+def _check_size(requests: float, read: Sequence[str], size: int, said: str) -> None:
+    """What was read must be what so many bodies hold: a handler that leaves something out would be fast."""
+    got = float(read[0]) * {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}[read[1]]
+    if not requests * size * 0.98 <= got:
+        raise AssertionError(f"{requests} bodies of {size} bytes are more than {got:.0f} bytes: {said}")
+
+
+def _table(found: dict[tuple[str, str], list[_Answer]]) -> str:
+    rows = []
+    for (what, who), answers in found.items():
+        requests = median(answer.requests for answer in answers)
+        slow = median(answer.slow for answer in answers)
+        rows.append(
+            [
+                f"{_WHO[who]}, {_BODIES[what]}",
+                f"{requests:,.0f}",
+                f"{requests * SIZES[what] / _MIB:,.0f} MiB/s",
+                f"{slow:.0f} ms",
+                str(sum(answer.errors for answer in answers)),
+            ]
+        )
+    return table(["", "requests/s", "throughput", "99th percentile", "errors"], rows)
+
+
+def _crowd_table(crowded: dict[tuple[str, str], _Answer]) -> str:
+    rows = [
+        [f"{_WHO[who]}, {_BODIES[what]}", f"{answer.requests:,.0f}", f"{answer.slow:,.0f} ms", str(answer.errors)]
+        for (what, who), answer in crowded.items()
+    ]
+    return table(["", "requests/s", "99th percentile", "errors"], rows)
+
+
+def _ratios(found: dict[tuple[str, str], list[_Answer]]) -> Iterator[Ratio]:
+    for what, body in _BODIES.items():
+        pairs = list(zip(found[what, "streamflow"], found[what, "starlette"], strict=True))
+        for key, name, quotients, goal in (
+            ("requests", "requests per second", [ours.requests / bare.requests for ours, bare in pairs], "at_least"),
+            ("slow", "99th percentile", [ours.slow / bare.slow for ours, bare in pairs], "at_most"),
+        ):
+            limit = {"at_least": 0.95} if goal == "at_least" else {"at_most": 1.0}
+            yield Ratio(
+                f"load.{what}.{key}/starlette",
+                f"{name}, {body}: `StreamResponse` / `StreamingResponse`",
+                median(quotients),
+                **limit,
+                spread=f"{min(quotients):.3g} to {max(quotients):.3g}",
+            )
+
+
+def _crowd_ratios(crowded: dict[tuple[str, str], _Answer], crowd: int) -> Iterator[Ratio]:
+    errors = sum(answer.errors for (_, who), answer in crowded.items() if who == "streamflow")
+    yield Ratio("load.errors", f"requests that failed with {crowd:,} connections at once", errors, at_most=0, unit="")

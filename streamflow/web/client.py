@@ -1,0 +1,206 @@
+"""The client at the other end of a response: whether it is still there, and how fast it reads.
+
+What lives here: `Client`. What must not: what is sent (sending.py), the request's body (inbox.py).
+
+A server says in three ways that a client is gone, and none is enough. `receive` gives `http.disconnect`, but only to
+who asks. `send` raises `OSError`, but only with ASGI 2.4 and later. Or nothing: `send` returns at once and takes
+everything (H73, H82). And a client that is there and does not read is not gone for any of them. So: one task waits in
+`receive` for as long as the response lasts; every piece is preceded by a real turn of the event loop, or that task
+would never run; `send` is watched by a clock.
+
+When the client has left, the task that attends is cancelled, once, as `asyncio.timeout` does it: the run of the
+response stops, and `async with` takes the cancellation back. `reason` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from streamflow.engine.shielding import until_done
+from streamflow.errors import UsageError
+from streamflow.web.inbox import Inbox, Message
+from streamflow.web.patience import Patience
+
+__all__ = ["Client", "Reason", "Send"]
+
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+Reason: TypeAlias = Literal["left", "stalled", "slow", "cancelled"]
+"""Why a response was given up: the client left; it read nothing for `send_timeout`; it read more slowly than
+`min_rate`; or the server (or a middleware) cancelled the request."""
+
+_WINDOW = 30.0  # seconds over which a client may be slower than `min_rate`
+_FIRST_STEP = 3  # turns of the loop in which a stream that has been started takes its first step
+_CLAIM = 1.0  # seconds in which somebody has to say that he reads a body that is here
+
+
+class Client:
+    """Whom a response is sent to.
+
+    Example:
+        async with Client(inbox, send, send_timeout=30, min_rate=None, ignore_body=False) as client:
+            await client.send(message)
+        if client.reason: ...
+
+    Args:
+        inbox: of the request.
+        send: of the server.
+        send_timeout: seconds that it may take to hand over one piece; `None` for no limit.
+        min_rate: bytes a second that the client has to take while it is waited for; `None` for no limit.
+        ignore_body: whether a body that nobody reads is dropped rather than an error.
+    """
+
+    def __init__(
+        self, inbox: Inbox, send: Send, *, send_timeout: float | None, min_rate: float | None, ignore_body: bool
+    ) -> None:
+        """Nothing is watched yet."""
+        self.reason: Reason | None = None
+        self.ended = False
+        self.waited = 0.0
+        self._inbox = inbox
+        self._send = send
+        self._timeout = send_timeout
+        self._patience = Patience(None, min_rate, _WINDOW)
+        self._ignore_body = ignore_body
+        self._rated = min_rate is not None
+        self._limited = self._rated or send_timeout is not None
+        self._error: BaseException | None = None
+        self._struck = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = math.inf
+        self._running_out: Reason = "stalled"
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been seen to be gone."""
+        return self._inbox.gone
+
+    # --- attending -----------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Begin to watch."""
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        self._watcher = asyncio.create_task(self._watch(), name="streamflow:web:client")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """End watching. The cancellation that the watch has caused ends here; its error is raised."""
+        struck, self._struck = self._struck, True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watcher.cancel()
+        cancelled = await until_done(self._watcher)
+        stopped = struck and await self._taken_back(cancelled or error)
+        if cancelled is not None and not stopped:
+            raise cancelled
+        if self._error is not None and (stopped or kind is None):
+            raise self._error from None
+        return stopped
+
+    async def _taken_back(self, error: BaseException | None) -> bool:
+        """Take back the cancellation of `_leave`; return whether it is what ended the block, and nothing else."""
+        if not isinstance(error, asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)  # it has not arrived yet: let it
+        if self._task.uncancel() > self._cancelling:
+            raise asyncio.CancelledError  # somebody else has cancelled, too
+        return isinstance(error, asyncio.CancelledError)
+
+    async def _watch(self) -> None:
+        try:
+            await self._until_gone()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised where the block ends
+            self._error = error
+        self._leave("left")
+
+    async def _until_gone(self) -> None:
+        inbox = self._inbox
+        for _ in range(_FIRST_STEP):
+            await asyncio.sleep(0)  # a generator that never began would never run its `finally` (H77)
+        if self._ignore_body and not inbox.claimed:
+            inbox.abandon()
+        while not inbox.gone:
+            if inbox.unread:
+                await self._for_a_reader()
+            else:
+                await inbox.news()
+
+    async def _for_a_reader(self) -> None:
+        """Somebody must read the body that is here; if it is read past the inbox, it is torn in two (H74)."""
+        inbox = self._inbox
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLAIM):
+                while inbox.unread:
+                    await inbox.change()
+        if inbox.unread:
+            raise UsageError(
+                "The request has a body that nobody reads, or that request.stream() reads beside this response, which "
+                "would lose parts of it. Read it with web.body(request); if it does not matter, say ignore_body=True."
+            )
+
+    def _leave(self, reason: Reason) -> None:
+        """Give the client up: stop who attends, once."""
+        if self._struck or (self.ended and reason == "left"):
+            return  # after the last message servers say that the client is gone, whether it is or not
+        self._struck = True
+        self.reason = None if self._error is not None else reason
+        self._task.cancel()
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    async def send(self, message: Message) -> None:
+        """Hand a message to the server; it waits while the client does not read.
+
+        Cancellation: the message may have been sent. That is how it ends where the client has left.
+        """
+        began = self._loop.time()
+        if self._limited:
+            self._arm(began)
+        try:
+            await self._send(message)
+        except OSError:
+            self.ended = False
+            self._leave("left")
+            await self._loop.create_future()  # it is cancelled here
+        finally:
+            self._deadline = math.inf
+            spent = self._loop.time() - began
+            self.waited += spent
+        if self._rated:
+            self._patience.waited(spent)
+            self._patience.received(len(message.get("body", b"")))
+
+    def _arm(self, began: float) -> None:
+        """Set the clock. One timer serves many sends: it looks again when it is due."""
+        left = self._patience.left()
+        slow = left is not None and (self._timeout is None or left < self._timeout)
+        limit = left if slow else self._timeout
+        assert limit is not None
+        self._deadline = began + limit
+        self._running_out = "slow" if slow else "stalled"
+        if self._timer is None or self._deadline < self._timer.when():
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._deadline <= self._loop.time():
+            self._leave(self._running_out)
+        elif self._deadline < math.inf:
+            self._set_timer()
