@@ -75,7 +75,7 @@ _GOALS = [
 ]
 
 
-def run(*, rows: int = 400_000, rounds: int = 5) -> Result:
+def run(*, rows: int = 1_600_000, rounds: int = 5) -> Result:
     """Race each stage with its loop; return the table, what their threads did, and the ratios."""
     here = {work: pair for work, pair in _PAIRS.items() if _installed(pair.needs)}
     with tempfile.TemporaryDirectory(prefix="streamflow-formats-") as directory:

@@ -37,7 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "cmap": Benchmark({"items": 20_000, "rounds": 3, "every": False}, key=True),
     "etl": Benchmark({"rows": 20_000, "rounds": 2, "growth": 2}),
     "copying": Benchmark({"mebibytes": 16, "rounds": 3}),
-    "formats": Benchmark({"rows": 160_000, "rounds": 2}),
+    "formats": Benchmark({"rows": 640_000, "rounds": 2}),
     "objects": Benchmark({"mebibytes": 32, "rounds": 2}),
     "load": Benchmark({"seconds": 1, "rounds": 2, "crowd": 200}),
     "clients": Benchmark({"clients": 100, "seconds": 2, "mebibytes": 128}),
