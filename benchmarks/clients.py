@@ -145,7 +145,7 @@ async def _wave(port: int, clients: int, chance: random.Random) -> int:
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for ending in islice(cycle(ENDINGS), clients):
-            group.create_task(vanishing(port, "/endless", ending, chance, over))
+            group.create_task(vanishing(port, "/impatient", ending, chance, over))
             await asyncio.sleep(0.002)
         left = (await _settled(port))["open"]
         over.set()

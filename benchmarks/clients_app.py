@@ -58,6 +58,10 @@ async def _endless() -> AsyncGenerator[bytes, None]:
 
 
 async def _answer_endless(_request: Request) -> Any:
+    return web.StreamResponse(_endless())
+
+
+async def _answer_impatiently(_request: Request) -> Any:
     return web.StreamResponse(_endless(), send_timeout=_PATIENCE)
 
 
@@ -102,6 +106,7 @@ async def _fetch(request: Request) -> Any:
 app = Starlette(
     routes=[
         Route("/endless", _answer_endless),
+        Route("/impatient", _answer_impatiently),
         Route("/state", _answer_state),
         Route("/ping", _answer_ping),
         Route("/objects/{name}", _store, methods=["PUT"]),

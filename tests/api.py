@@ -14,13 +14,14 @@ from types import ModuleType
 from typing import Any
 
 import streamflow as sf
+from streamflow import web
 
 SNAPSHOT = Path(__file__).parent / "api.txt"
 
 
 def described() -> str:
     """Return the public names with their signatures, sorted, the same under every version of Python."""
-    return "\n".join(_members("", sf)) + "\n"
+    return "\n".join([*_members("", sf), *_thing("web", web)]) + "\n"
 
 
 def _members(prefix: str, module: ModuleType) -> Iterator[str]:
@@ -34,6 +35,8 @@ def _thing(path: str, thing: Any) -> Iterator[str]:
         yield from _members(f"{path}.", thing)
     elif isinstance(thing, type):
         yield from _class(path, thing)
+    elif typing.get_origin(thing) is typing.Literal:
+        yield f"{path}: {thing}"
     elif callable(thing):
         yield from _function(path, thing)
     else:

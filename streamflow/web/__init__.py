@@ -9,8 +9,8 @@ from streamflow.errors import MissingExtra
 
 try:
     from streamflow.web.client import Reason
-    from streamflow.web.downloads import file  # as objects.read is called
-    from streamflow.web.downloads import object_ as object
+    from streamflow.web.downloads import file
+    from streamflow.web.downloads import object_ as object  # noqa: A004  # as the place is called
     from streamflow.web.endings import Outcome, Sent, outcome
     from streamflow.web.lifespan import lifespan
     from streamflow.web.multipart import Part, parts

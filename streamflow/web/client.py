@@ -150,6 +150,12 @@ class Client:
                 "would lose parts of it. Read it with web.body(request); if it does not matter, say ignore_body=True."
             )
 
+    def fail(self, error: BaseException) -> None:
+        """Stop who attends because of an error beside it, which is raised where the block ends."""
+        if not self._struck:
+            self._error = error
+            self._leave("left")
+
     def _leave(self, reason: Reason) -> None:
         """Give the client up: stop who attends, once."""
         if self._struck or (self.ended and reason == "left"):

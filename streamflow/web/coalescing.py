@@ -20,10 +20,22 @@ from typing import Any, NamedTuple
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 
-__all__ = ["PIECE", "Coalescer", "Pieces", "Some"]
+__all__ = ["PIECE", "Coalescer", "Pieces", "Some", "as_bytes"]
 
 PIECE = 1 << 16
 """The most bytes that are sent at once: a server holds that much for a client that does not read."""
+
+
+def as_bytes(item: Any, number: int) -> bytes:
+    """Return an item of a stream as bytes; text is UTF-8. Raises `UsageError` for anything else, which is the n-th."""
+    if isinstance(item, str):
+        return item.encode()
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return bytes(item)
+    raise UsageError(
+        f"A response sends bytes or text, and item {number} of its stream is of type {type(item).__name__}. "
+        f"Put a format before it, such as csv.format(), or use web.ndjson(stream) or web.sse(stream)."
+    )
 
 
 class Some(NamedTuple):
@@ -139,7 +151,7 @@ class Pieces:
         feed = self._joined.feed
         for chunk in hand:
             self._count += 1
-            data = chunk if type(chunk) is bytes else self._bytes_of(chunk)
+            data = chunk if type(chunk) is bytes else as_bytes(chunk, self._count)
             if len(data) > PIECE:
                 return self._at_leisure(pieces, data, hand)
             pieces += feed(data)
@@ -151,16 +163,6 @@ class Pieces:
         yield from self._joined.feed(data)
         yield from self._fed(hand)
         self._due = self._now() + self._within
-
-    def _bytes_of(self, item: Any) -> bytes:
-        if isinstance(item, str):
-            return item.encode()
-        if isinstance(item, (bytes, bytearray, memoryview)):
-            return bytes(item)
-        raise UsageError(
-            f"A response sends bytes or text, and item {self._count} of its stream is of type {type(item).__name__}. "
-            f"Put a format before it, such as csv.format(), or use web.ndjson(stream) or web.sse(stream)."
-        )
 
     def rest(self) -> bytes:
         """Return what is left at the end."""

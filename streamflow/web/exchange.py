@@ -24,7 +24,7 @@ import logging
 import math
 import time
 from collections.abc import Coroutine, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -35,10 +35,13 @@ from streamflow.engine.shielding import finish
 from streamflow.engine.telling import described
 from streamflow.errors import PipelineTimeout, StageDidNotStop, UsageError
 from streamflow.limits import check_capacity
-from streamflow.streams import Stream
+from streamflow.operators.sinks import drain
+from streamflow.stages import Sink, Source
+from streamflow.streams import Pipeline, Stream
 from streamflow.web.client import Client, Reason, Send
 from streamflow.web.compressing import encoder
 from streamflow.web.cutting import breaking, cut
+from streamflow.web.direct import Direct
 from streamflow.web.endings import Calls, Outcome, Sent, settle
 from streamflow.web.inbox import Inbox, Receive
 from streamflow.web.negotiation import negotiated
@@ -89,6 +92,12 @@ class Options:
                 raise UsageError(f"on_{name} must be a function, not {call!r:.60}.")
 
 
+def _only_source(stream: Stream[Any]) -> Source[Any] | None:
+    """Return the source of a stream that is one async source and nothing else: it can send for itself."""
+    source, stages = stream.__streamflow_parts__
+    return None if stages or source.synchronous else source
+
+
 def _with_room(stream: Stream[Any], maxsize: int) -> Stream[Any]:
     """Let more small chunks wait before the sink: they are bounded by their bytes, and each wait costs.
 
@@ -129,13 +138,7 @@ class Exchange:
         self._name = options.name or f"response to {scope['method']} {scope['path']}"
         self._client = self._client_of(Inbox.watching(scope, receive))
         self._delivery = self._delivery_to(self._client)
-        self._job = _with_room(stream, options.maxsize).to(
-            self._delivery.deliver,
-            name=self._name,
-            maxsize=options.maxsize,
-            max_bytes=options.max_bytes,
-            grace=options.grace,
-        )
+        self._job = self._job_of(stream)
         self._began = time.perf_counter()
 
     def _client_of(self, inbox: Inbox) -> Client:
@@ -146,6 +149,16 @@ class Exchange:
             min_rate=self._options.min_rate,
             ignore_body=self._options.ignore_body or self._scope["method"] in _SAFE,
         )
+
+    def _job_of(self, stream: Stream[Any]) -> Pipeline[None]:
+        options, source = self._options, _only_source(stream)
+        limits = {"maxsize": options.maxsize, "max_bytes": options.max_bytes}
+        if source is None:
+            flow, sink = _with_room(stream, options.maxsize), Sink(self._delivery.deliver, name="send")
+        else:
+            direct = Direct(self._delivery, self._client.fail, min_chunk=options.min_chunk, within=options.within)
+            flow, sink = Stream(replace(source, open=lambda: direct.sending(source.open()))), drain()
+        return flow.to(sink, name=self._name, grace=options.grace, **limits)
 
     def _delivery_to(self, client: Client) -> Delivery:
         head, options = self._head, self._options
@@ -189,10 +202,10 @@ class Exchange:
             if self._is_answered(error):
                 return
             raise
-        if client.reason is None or self._delivery.ended:
+        if self._delivery.ended:
             await self._complete()
         else:
-            await self._at_the_end(self._given_up(client.reason))
+            await self._at_the_end(self._given_up(client.reason or "cancelled"))
 
     # --- the end -------------------------------------------------------------------------------------------------
 

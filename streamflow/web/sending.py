@@ -76,9 +76,17 @@ class Delivery:
         """Send all of it. Returns when the server has taken the last byte. Cancellation: leaves the body unended."""
         pieces = Pieces(chunks, min_chunk=self._min_chunk, within=self._within)
         while (some := await pieces.more()) is not None:
-            for data in some.data if self._encoder is None else _encoded(some, self._encoder):
-                await self._send(data)
-        await self._end(b"".join(self._last(pieces.rest())))
+            await self.put(some)
+        await self.end(pieces.rest())
+
+    async def put(self, some: Some) -> None:
+        """Send some pieces. Cancellation: some of them may have been sent."""
+        for data in some.data if self._encoder is None else _encoded(some, self._encoder):
+            await self._send(data)
+
+    async def end(self, rest: bytes) -> None:
+        """Send what is left and the end. Cancellation: leaves the body unended."""
+        await self._end(b"".join(self._last(rest)))
 
     def _last(self, data: bytes) -> Iterator[bytes]:
         if self._encoder is None:
