@@ -302,7 +302,7 @@ class Writer(Generic[T]):
         budget.left -= 1
         if budget.over():
             await self._give_turn()
-        return not self.ending
+        return not (self.ending or channel._ended)  # the reader may have left in that turn, and asked nobody to stop
 
     async def _wait_with(self, item: T) -> None:
         self._lighten()

@@ -98,8 +98,10 @@ class Client:
         struck, self._struck = self._struck, True
         if self._timer is not None:
             self._timer.cancel()
-        self._watcher.cancel()
-        cancelled = await until_done(self._watcher)
+        cancelled = None
+        if not self._watcher.done():
+            self._watcher.cancel()
+            cancelled = await until_done(self._watcher)
         stopped = struck and await self._taken_back(cancelled or error)
         if cancelled is not None and not stopped:
             raise cancelled

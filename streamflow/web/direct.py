@@ -24,11 +24,39 @@ from typing import Any
 from streamflow.engine.budget import Budget
 from streamflow.engine.shielding import until_done
 from streamflow.errors import StageError
-from streamflow.stages import Source
+from streamflow.items import Items
+from streamflow.observe.statistics import RunStats
+from streamflow.stages import Plan, Source
 from streamflow.web.coalescing import Coalescer, Some, as_bytes
 from streamflow.web.sending import Delivery
 
-__all__ = ["Direct"]
+__all__ = ["Alone", "Direct"]
+
+_NOTHING: tuple[Any, ...] = ()
+_BRIEFLY = 0.001  # seconds
+
+
+class Alone:
+    """The run of a source that needs no sink, as far as a response needs it: a `Pipeline` has more and costs more.
+
+    Example: `await Alone(Plan(source, (), None, "response")).run()`
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Nothing runs yet."""
+        self._items: Items[Any] = Items(plan)
+
+    async def run(self) -> None:
+        """Run the source to its end. Cancellation: stops it and waits until it is closed, or its grace is over."""
+        try:
+            await self._items.some()
+        except BaseException as error:
+            await self._items.close_after(error)
+            raise
+
+    def stats(self) -> RunStats:
+        """Return the numbers of the run."""
+        return self._items.stats()
 
 
 class Direct:
@@ -60,34 +88,44 @@ class Direct:
         """Send all of it; an async generator that gives nothing. It closes what it has opened, in this task."""
         items = aiter(opened if isinstance(opened, AsyncIterable) else Source(lambda: opened))
         try:
-            await self._send_each(items)
+            try:
+                await self._send_each(items)
+            finally:
+                # A channel or a connection that iterates itself is its user's to close.
+                if isinstance(items, AsyncGenerator) or (items is not opened and hasattr(items, "aclose")):
+                    await items.aclose()
             await self._no_longer_late()
             await self._delivery.end(self._joined.take())
         finally:
             await self._stop_clock()
-            # A channel or a connection that iterates itself is its user's to close.
-            if isinstance(items, AsyncGenerator) or (items is not opened and hasattr(items, "aclose")):
-                await items.aclose()
-        return
-        yield
+        for nothing in _NOTHING:
+            yield nothing
 
     async def _send_each(self, items: AsyncIterator[Any]) -> None:
         joined, budget, number = self._joined, self._budget, 0
         async for chunk in items:
             number += 1
-            for piece in joined.feed(chunk if type(chunk) is bytes else as_bytes(chunk, number)):
-                await self._send(items, Some((piece,)))
+            pieces = joined.feed(chunk if type(chunk) is bytes else as_bytes(chunk, number))
+            if pieces:
+                await self._send(items, Some(pieces))
                 self._due = math.inf
             if joined.held and self._due == math.inf:
                 await self._hold(items)
             budget.left -= 1
             if budget.left <= 0 and budget.over():
-                await budget.pause()
+                await self._send(items, None)
 
-    async def _send(self, items: AsyncIterator[Any], some: Some) -> None:
+    async def _send(self, items: AsyncIterator[Any], some: Some | None) -> None:
+        """Send some pieces, or only give others a turn, while the source stands at its `yield`.
+
+        A cancellation then is one of the source.
+        """
         try:
             if self._late is not None:
                 await self._no_longer_late()
+            if some is None:
+                await self._budget.pause()
+                return
             await self._delivery.put(some)
         except asyncio.CancelledError as error:
             if not isinstance(items, AsyncGenerator):
@@ -113,8 +151,10 @@ class Direct:
     def _time_is_up(self) -> None:
         """One timer serves many pieces: it looks again when it is due."""
         self._timer = None
-        if not self._joined.held or (self._late is not None and not self._late.done()):
+        if not self._joined.held:
             return
+        if self._late is not None and not self._late.done():
+            self._due = self._loop.time() + max(self._within, _BRIEFLY)  # what left before is still being taken
         if self._loop.time() < self._due:
             self._timer = self._loop.call_at(self._due, self._time_is_up)
         else:
@@ -126,7 +166,7 @@ class Direct:
         try:
             if held:
                 await self._delivery.put(Some((held,), live=True))
-        except Exception as error:  # noqa: BLE001  # whatever it is, it ends the response
+        except Exception as error:
             self._fail(error)
             raise
 

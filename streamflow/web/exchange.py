@@ -35,13 +35,12 @@ from streamflow.engine.shielding import finish
 from streamflow.engine.telling import described
 from streamflow.errors import PipelineTimeout, StageDidNotStop, UsageError
 from streamflow.limits import check_capacity
-from streamflow.operators.sinks import drain
-from streamflow.stages import Sink, Source
+from streamflow.stages import Plan, Source
 from streamflow.streams import Pipeline, Stream
 from streamflow.web.client import Client, Reason, Send
 from streamflow.web.compressing import encoder
 from streamflow.web.cutting import breaking, cut
-from streamflow.web.direct import Direct
+from streamflow.web.direct import Alone, Direct
 from streamflow.web.endings import Calls, Outcome, Sent, settle
 from streamflow.web.inbox import Inbox, Receive
 from streamflow.web.negotiation import negotiated
@@ -150,15 +149,16 @@ class Exchange:
             ignore_body=self._options.ignore_body or self._scope["method"] in _SAFE,
         )
 
-    def _job_of(self, stream: Stream[Any]) -> Pipeline[None]:
+    def _job_of(self, stream: Stream[Any]) -> Pipeline[None] | Alone:
         options, source = self._options, _only_source(stream)
-        limits = {"maxsize": options.maxsize, "max_bytes": options.max_bytes}
-        if source is None:
-            flow, sink = _with_room(stream, options.maxsize), Sink(self._delivery.deliver, name="send")
-        else:
+        limits = (options.maxsize, options.max_bytes, options.grace)
+        if source is not None:
             direct = Direct(self._delivery, self._client.fail, min_chunk=options.min_chunk, within=options.within)
-            flow, sink = Stream(replace(source, open=lambda: direct.sending(source.open()))), drain()
-        return flow.to(sink, name=self._name, grace=options.grace, **limits)
+            itself = replace(source, open=lambda: direct.sending(source.open()))
+            return Alone(Plan(itself, (), None, self._name, *limits))
+        maxsize, max_bytes, grace = limits
+        flow = _with_room(stream, maxsize)
+        return flow.to(self._delivery.deliver, name=self._name, maxsize=maxsize, max_bytes=max_bytes, grace=grace)
 
     def _delivery_to(self, client: Client) -> Delivery:
         head, options = self._head, self._options

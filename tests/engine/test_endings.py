@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import sys
+import time
 import weakref
 
 import anyio
@@ -758,3 +759,22 @@ async def _eagerly():
         probe.close()
         loop.set_task_factory(None)
         pytest.skip("this uvloop gives the factory an argument that this Python's eager tasks do not know")
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_reader_that_leaves_while_a_writer_of_bytes_gives_a_turn_ends_it_at_once(steps):
+    async def answer():
+        await asyncio.sleep(0)
+        time.sleep(0.005)  # noqa: ASYNC251  # the turn is used up, so one is given after the next item
+        yield b"x"
+        await asyncio.sleep(1000)
+
+    async def leave_after(_items):
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    began = asyncio.get_running_loop().time()
+    await sf.stream(answer).to(leave_after).run()
+
+    assert asyncio.get_running_loop().time() == began

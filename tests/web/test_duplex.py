@@ -199,8 +199,9 @@ async def unfinished(reader, writer, count):
 
 
 @everywhere
-@kinds
-@pytest.mark.parametrize("limit", [{"max_bytes": 1_100_000}, {"window": 0.2}], ids=["bytes", "rate"])
+@pytest.mark.parametrize(
+    ("kind", "limit"), [("starlette", {"max_bytes": 1_100_000}), ("fastapi", {"window": 0.2})], ids=["bytes", "rate"]
+)
 async def test_a_limit_that_passes_later_breaks_the_transfer(server, kind, limit):
     """The status is gone by then, so the end of the body must not come."""
     async with serving(app_of(kind, **limit), server) as url:

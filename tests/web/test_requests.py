@@ -237,7 +237,7 @@ async def test_what_is_not_read_of_a_body_is_given_back_to_whoever_watches_the_c
 
     response = StreamResponse(answer)
     await response(request.scope, request.receive, send)
-    assert (response.outcome, asyncio.get_running_loop().time()) == ("disconnect", 2)
+    assert response.outcome == "disconnect"
 
 
 async def test_when_a_body_has_been_read_nothing_is_kept_in_the_scope_that_holds_it():

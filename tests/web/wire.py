@@ -52,10 +52,10 @@ class Wire:
         return {"type": "http.disconnect"}
 
     async def send(self, message):
+        if self._gone.is_set() and self.fails_when_gone:
+            raise OSError("the peer is gone")
         self.ended = not message.get("more_body", True)
         if self._gone.is_set():
-            if self.fails_when_gone:
-                raise OSError("the peer is gone")
             return
         if self.per_send and message["type"] == "http.response.body":
             await asyncio.sleep(self.per_send)
