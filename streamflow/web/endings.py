@@ -29,8 +29,8 @@ class Sent:
     """What a response came to: what `on_complete` gets.
 
     `bytes` counts those of the body as they were sent, compressed where it was compressed; `seconds` is how long it
-    took in all, `waited` how long of it the client was waited for; `stats` are the numbers of the stages. A source without
-    stages sends for itself: it hands no items on, so none are counted for it.
+    took in all, `waited` how long of it the client was waited for; `stats` are the numbers of the stages. A source
+    without stages sends for itself: it hands no items on, so none are counted for it.
     """
 
     status: int

@@ -1,7 +1,6 @@
 """A response on its way to one client, and what becomes of it.
 
-What lives here: `Exchange` and the checked `Options` of a response. What must not: how bytes travel (sending.py), who
-is at the other end (client.py).
+What lives here: `Exchange`. What must not: how bytes travel (sending.py), who is at the other end (client.py).
 
 A response is a pipeline: a stream, and a sink that sends. The request's task waits for it and attends to the client.
 
@@ -21,10 +20,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Coroutine, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -33,24 +31,21 @@ from starlette.responses import PlainTextResponse
 
 from streamflow.engine.shielding import finish
 from streamflow.engine.telling import described
-from streamflow.errors import PipelineTimeout, StageDidNotStop, UsageError
-from streamflow.limits import check_capacity
+from streamflow.errors import PipelineTimeout, StageDidNotStop
 from streamflow.stages import Plan, Source
 from streamflow.streams import Pipeline, Stream
 from streamflow.web.client import Client, Reason, Send
 from streamflow.web.compressing import encoder
 from streamflow.web.cutting import breaking, cut
 from streamflow.web.direct import Alone, Direct
-from streamflow.web.endings import Calls, Outcome, Sent, settle
+from streamflow.web.endings import Outcome, Sent, settle
 from streamflow.web.inbox import Inbox, Receive
 from streamflow.web.negotiation import negotiated
 from streamflow.web.refusals import ClientDisconnected
 from streamflow.web.sending import Delivery, Head
+from streamflow.web.settings import MAXSIZE, Settings
 
-__all__ = ["MAXSIZE", "Exchange", "Options"]
-
-MAXSIZE = 16
-"""Capacity in items of each channel of a response, where nobody says otherwise: a server has many clients."""
+__all__ = ["Exchange"]
 
 _CHUNKS = 256  # that of the last one, whose items are bytes
 _GONE = 499  # a status that nobody gets to see: some middlewares insist on one
@@ -59,36 +54,6 @@ _SERVER_ERROR = 500
 _SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}  # a body of such a request has no meaning
 
 _log = logging.getLogger("streamflow.web")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a response was told, as in `StreamResponse`, checked. `compress` holds the codings that are offered."""
-
-    calls: Calls
-    compress: tuple[str, ...]
-    min_chunk: int
-    within: float
-    send_timeout: float | None
-    min_rate: float | None
-    grace: float
-    maxsize: int
-    max_bytes: int
-    ignore_body: bool
-    name: str | None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot mean anything; the pipeline checks the rest."""
-        check_capacity("min_chunk", self.min_chunk)
-        _check_within(self.within)
-        for name in ("send_timeout", "min_rate"):
-            value = getattr(self, name)
-            if value is not None:
-                check_capacity(name, value, whole=False)
-        for name in ("complete", "disconnect", "error"):
-            call = getattr(self.calls, name)
-            if call is not None and not callable(call):
-                raise UsageError(f"on_{name} must be a function, not {call!r:.60}.")
 
 
 def _only_source(stream: Stream[Any]) -> Source[Any] | None:
@@ -109,18 +74,13 @@ def _with_room(stream: Stream[Any], maxsize: int) -> Stream[Any]:
     return stream.buffer(_CHUNKS)
 
 
-def _check_within(within: object) -> None:
-    if isinstance(within, bool) or not isinstance(within, (int, float)) or not 0 <= within < math.inf:
-        raise UsageError(f"within must be a number of seconds, 0 or more; not {within!r}.")
-
-
 class Exchange:
     """One response to one client; `run` sends it. The arguments are the response's and the server's."""
 
     def __init__(
         self,
         stream: Stream[Any],
-        options: Options,
+        options: Settings,
         head: Head,
         *,
         scope: MutableMapping[str, Any],

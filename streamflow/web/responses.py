@@ -24,10 +24,11 @@ from streamflow.types import MaybeAwaitable, SourceLike
 from streamflow.web.client import Reason, Send
 from streamflow.web.compressing import Compress, codings
 from streamflow.web.endings import Calls, Outcome, Sent
-from streamflow.web.exchange import MAXSIZE, Exchange, Options
+from streamflow.web.exchange import Exchange
 from streamflow.web.headers import content_disposition
 from streamflow.web.inbox import Receive
 from streamflow.web.sending import Head
+from streamflow.web.settings import MAXSIZE, Settings
 
 __all__ = ["StreamResponse"]
 
@@ -97,7 +98,7 @@ class StreamResponse(Response):
     ) -> None:
         """Check and describe it; nothing is opened or read."""
         self._stream: Stream[Chunk] = stream_of(stream)
-        self._options = Options(
+        self._options = Settings(
             calls=Calls(on_complete, on_disconnect, on_error),
             compress=codings(compress),
             min_chunk=min_chunk,

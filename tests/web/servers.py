@@ -117,6 +117,8 @@ async def _uvicorn(app: App, name: str, options: Mapping[str, Any]) -> AsyncGene
         await until(lambda: server.started or task.done())
         yield bound.getsockname()[1]
     finally:
+        with contextlib.suppress(TimeoutError):  # where one is left, its shutdown looks every 0.1 s
+            await until(lambda: not server.server_state.connections, within=0.05)
         server.should_exit = True
         stop.set()
         await task

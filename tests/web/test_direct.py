@@ -110,8 +110,9 @@ async def test_a_source_that_never_waits_gives_others_turns_though_it_sends_noth
     assert beats > 20
 
 
-async def test_a_timeout_around_a_yield_is_the_sources_own():
+async def test_a_timeout_around_a_yield_is_the_sources_own(monkeypatch):
     """Promise P7."""
+    monkeypatch.setattr("streamflow.web.exchange._BREAKING", 0.01)
 
     async def impatient():
         async with asyncio.timeout(0.02):
@@ -123,8 +124,9 @@ async def test_a_timeout_around_a_yield_is_the_sources_own():
         await StreamResponse(impatient())(wire.scope, wire.receive, wire.send)
 
 
-async def test_a_source_that_goes_on_after_its_own_timeout_is_an_error_and_not_a_lost_piece():
+async def test_a_source_that_goes_on_after_its_own_timeout_is_an_error_and_not_a_lost_piece(monkeypatch):
     """Promise P2."""
+    monkeypatch.setattr("streamflow.web.exchange._BREAKING", 0.01)
 
     async def undeterred():
         for _ in itertools.count():

@@ -125,7 +125,7 @@ async def post_rows(url):
                 break
             writer.write(b"6\r\nrow%02d\n\r\n" % number)
             await asyncio.sleep(0.003)
-        else:
+        if not writer.transport.is_closing():
             writer.write(b"0\r\n\r\n")
         async with asyncio.timeout(5):
             return await read_answer(reader)

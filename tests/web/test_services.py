@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import httpx2
 import pytest
@@ -65,13 +66,19 @@ async def test_a_handler_that_yields_sends_every_row(path):
     assert answer.body.count(b"row") == 50
 
 
+@pytest.mark.may_leak("generators", reason="the framework does not close the handler's; what streamflow runs is closed")
 @pytest.mark.parametrize("path", ["/yielded", "/bare"])
 async def test_a_handler_that_yields_is_stopped_by_a_client_that_leaves(path):
-    """The source is closed in its own task."""
+    """The source is closed in its own task; with a bare response when its iterator is collected (H76)."""
     source = TrackedSource(range(1_000_000), delay=0.001)
+
+    def closed():
+        gc.collect()
+        return source.opened == source.closed == 1
+
     async with serving(plain(source)) as url:
         await get_and_leave(url + path, after=300)
-        await until(lambda: source.opened == source.closed == 1)
+        await until(closed)
         source.verify()
 
 
