@@ -26,7 +26,7 @@ from benchmarks.tables import machine, table
 __all__ = ["run"]
 
 _MIB = 1 << 20
-_BODIES = {"rows": "1,000 rows of 76 bytes", "blocks": "16 blocks of 64 KiB"}
+_BODIES = {"rows": "1,000 rows of 76 bytes", "blocks": "16 blocks of 64 KiB", "more": "256 blocks of 64 KiB"}
 _WHO = {"starlette": "`StreamingResponse`", "streamflow": "`StreamResponse`"}
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -22,12 +23,12 @@ from starlette.routing import Route
 
 from streamflow import web
 
-__all__ = ["BLOCKS", "ROWS", "SIZES", "app"]
+__all__ = ["BLOCKS", "MORE", "ROWS", "SIZES", "app"]
 
-ROWS, BLOCKS = 1_000, 16
+ROWS, BLOCKS, MORE = 1_000, 16, 256
 _ROW = b'{"id": 123456, "name": "Ada Lovelace", "cents": 9995, "note": "as agreed"}\n'
 _BLOCK = b"x" * 65_536
-SIZES = {"rows": ROWS * len(_ROW), "blocks": BLOCKS * len(_BLOCK)}
+SIZES = {"rows": ROWS * len(_ROW), "blocks": BLOCKS * len(_BLOCK), "more": MORE * len(_BLOCK)}
 """The bytes of each body."""
 
 
@@ -39,8 +40,8 @@ async def _rows() -> AsyncGenerator[bytes, None]:
         yield _ROW
 
 
-async def _blocks() -> AsyncGenerator[bytes, None]:
-    for _ in range(BLOCKS):
+async def _blocks(number: int = BLOCKS) -> AsyncGenerator[bytes, None]:
+    for _ in range(number):
         await asyncio.sleep(0)
         yield _BLOCK
 
@@ -56,7 +57,7 @@ app = Starlette(
     routes=[
         _route(f"/{what}/{who}", make, body)
         for who, make in (("starlette", StreamingResponse), ("streamflow", web.StreamResponse))
-        for what, body in (("rows", _rows), ("blocks", _blocks))
+        for what, body in (("rows", _rows), ("blocks", _blocks), ("more", partial(_blocks, MORE)))
     ]
 )
 
