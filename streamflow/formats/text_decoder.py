@@ -78,7 +78,7 @@ class Decoder:
                 text = self._decoder.decode(data[:good])
             except UnicodeError as earlier:
                 # utf-16 and utf-32 miss their mark only after they have decoded what follows.
-                error, text, good = earlier, "", _good(earlier, state, data)
+                error, text, good = earlier, "", _good(earlier, state, data[:good])
             self._line += text.count("\n")
             yield from (text,) if text else ()
         raise FormatError(
@@ -96,6 +96,8 @@ def _good(error: UnicodeError, state: tuple[bytes, int], data: bytes) -> int:
 
 
 def _reason(error: UnicodeError) -> str:
+    if "BOM" in str(error):  # UnicodeError up to Python 3.12, then UnicodeDecodeError, in words that differ
+        return "undecodable bytes (UTF-16 and UTF-32 start with a byte order mark, BOM, and there is none)"
     if isinstance(error, UnicodeDecodeError):
         return f"byte 0x{error.object[error.start]:02x} ({error.reason})"
     return f"undecodable bytes ({error})"

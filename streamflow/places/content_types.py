@@ -7,6 +7,7 @@ machine to the next.
 from __future__ import annotations
 
 import mimetypes
+from urllib.parse import quote
 
 __all__ = ["guessed"]
 
@@ -38,6 +39,6 @@ def guessed(key: str) -> str | None:
 
     Example: `guessed("orders.csv")` is `"text/csv"`, and `guessed("orders.csv.gz")` is `"application/gzip"`.
     """
-    # A scheme before it keeps a key with a colon from being taken for one.
-    kind, encoding = _types.guess_type(f"file:///{key}")
+    # A scheme before it keeps a key with a colon from being taken for one, quoting one with a `#` from being cut there.
+    kind, encoding = _types.guess_type(f"file:///{quote(key)}")
     return kind if encoding is None else _ENCODED.get(encoding, "application/octet-stream")
