@@ -35,6 +35,8 @@ def found(target: str) -> Any:
     if module_name.endswith(".py") or os.sep in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace(os.sep, ".")
         raise UsageError(f"{module_name!r} is a path; name the module: {dotted}:{path}")
+    if module_name.startswith("."):
+        raise UsageError(f"{module_name!r} is relative; name the module as it is from here: {target.lstrip('.')}")
     thing: Any = _imported(module_name)
     for name in path.split("."):
         thing = _attribute(thing, name, module_name)

@@ -23,7 +23,7 @@ from streamflow.cli.saying import FAILED, INTERRUPTED, OK, USAGE, explained, sai
 from streamflow.engine.runner import loop_factory, run_on
 from streamflow.errors import UsageError
 from streamflow.serving.logs import configure_logs
-from streamflow.serving.serve import serve
+from streamflow.serving.serve import check_apart, serve
 from streamflow.serving.service import Runs
 from streamflow.serving.supervised import Supervised
 
@@ -112,14 +112,26 @@ def _coded(arguments: argparse.Namespace, jobs: list[Runs]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else FAILED
+        return _left(arguments, leaving)
     except Exception as error:  # noqa: BLE001  # the command line is where every error ends
         return FAILED if jobs else _told(arguments, error)
     return OK
 
 
+def _left(arguments: argparse.Namespace, leaving: SystemExit) -> int:
+    """Return the exit code of who left by `sys.exit`; say the words that were given instead of one."""
+    if leaving.code is None or isinstance(leaving.code, int):
+        return leaving.code or OK
+    if arguments.log == "json":
+        logging.getLogger("streamflow.run").error("%s", leaving.code)
+        return FAILED
+    return said([str(leaving.code)], FAILED)
+
+
 async def _main(thing: Any, drain: float, jobs: list[Runs]) -> None:
-    jobs += await jobs_of(thing)
+    named = await jobs_of(thing)
+    check_apart(named)  # what is wrong before the start, nobody else tells
+    jobs += named
     await serve(jobs[0], *jobs[1:], drain=drain)
 
 

@@ -21,7 +21,7 @@ from streamflow.serving.service import Runs, Service
 from streamflow.serving.supervised import Supervised
 from streamflow.serving.supervisor import Supervisor
 
-__all__ = ["Served", "answer_of", "checked", "made", "serve"]
+__all__ = ["Served", "answer_of", "check_apart", "checked", "made", "serve"]
 
 R = TypeVar("R")
 
@@ -71,7 +71,8 @@ async def serve(
     Args:
         pipeline: a `Pipeline`, a function that makes one (sync or async), or a `Supervisor`, whose value is `None`.
         pipelines: more of them, run in the same event loop.
-        drain: seconds from the first signal to the deadline; 0 cancels at once.
+        drain: seconds from the first signal to the deadline; 0 cancels at once. A `Supervisor` has a `drain` of its own
+            besides, and the shorter one counts; what it has to cancel has failed (`StageError`).
 
     Returns the sink's value, or the list of them; `None` for a pipeline that had not begun when the first signal came.
 
@@ -83,7 +84,7 @@ async def serve(
 
     Cancellation: cancels the pipelines, waits until they are closed, then goes on.
     """
-    check_capacity("drain", drain, whole=False) if drain else None
+    check_capacity("drain", drain, whole=False) if drain != 0 or isinstance(drain, bool) else None
     service = Service(drain)
     with listening(service.on_signal) as heard:
         if not heard:
@@ -96,14 +97,16 @@ async def serve(
             if service.told_to_stop:
                 service.leave()
             raise
-        _check_apart(jobs)
+        check_apart(jobs)
         values = await service.run(jobs)
     return values if pipelines else values[0]
 
 
-def _check_apart(jobs: Sequence[Runs]) -> None:
+def check_apart(jobs: Sequence[Runs]) -> None:
+    """Raise `UsageError` for one that is already running, or that is among them twice."""
+    things = [job.supervisor if isinstance(job, Supervised) else job for job in jobs]
     for at, job in enumerate(jobs):
-        if job.running or job in jobs[:at]:
+        if job.running or things[at] in things[:at]:
             raise UsageError(f"{job.name} is already running, or given twice; make another Pipeline of it.")
 
 

@@ -19,7 +19,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 
 from streamflow.engine.budget import Budget
 from streamflow.engine.shielding import until_done
@@ -130,11 +130,7 @@ class Direct:
         except asyncio.CancelledError as error:
             if not isinstance(items, AsyncGenerator):
                 raise
-            await items.athrow(error)
-            raise StageError(
-                "A timeout or a cancel scope around a `yield` ended while the client was being waited for, and whether "
-                "the client got that piece is not known. Put the `yield` outside of it, or .buffer(1) after the source."
-            ) from error
+            await _strike(items, error)
         self._budget.renew(perf_counter())
 
     # --- the clock -----------------------------------------------------------------------------------------------
@@ -172,11 +168,11 @@ class Direct:
 
     async def _no_longer_late(self) -> None:
         """Wait until what is being sent late has been sent; raise what that raises."""
-        late = self._late
-        if late is not None:
+        while (late := self._late) is not None:
             if not late.done():
                 await asyncio.wait((late,))
-            self._late = None
+            if late is self._late:  # else the clock has begun the next one, just when this one was done
+                self._late = None
             late.result()
 
     async def _stop_clock(self) -> None:
@@ -187,3 +183,17 @@ class Direct:
             await until_done(self._late)
             if not self._late.cancelled():
                 self._late.exception()  # it has been told to `fail`
+
+
+async def _strike(items: AsyncGenerator[Any, Any], error: asyncio.CancelledError) -> NoReturn:
+    """Throw a cancellation in at the `yield`; raise what comes of it."""
+    try:
+        await items.athrow(error)
+    except StopAsyncIteration:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise error from None  # the stop that was asked for, answered by a `return`
+    raise StageError(
+        "A timeout or a cancel scope around a `yield` ended while the client was being waited for, and whether the "
+        "client got that piece is not known. Put the `yield` outside of it, or .buffer(1) after the source."
+    ) from error

@@ -74,6 +74,11 @@ def _with_room(stream: Stream[Any], maxsize: int) -> Stream[Any]:
     return stream.buffer(_CHUNKS)
 
 
+def _on_one_line(path: str) -> str:
+    """Return a path that cannot write lines of its own into a log: clients may send it any character."""
+    return path if path.isprintable() else repr(path)
+
+
 class Exchange:
     """One response to one client; `run` sends it. The arguments are the response's and the server's."""
 
@@ -94,7 +99,7 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._name = options.name or f"response to {scope['method']} {scope['path']}"
+        self._name = options.name or f"response to {scope['method']} {_on_one_line(scope['path'])}"
         self._client = self._client_of(Inbox.watching(scope, receive))
         self._delivery = self._delivery_to(self._client)
         self._job = self._job_of(stream)
@@ -152,7 +157,8 @@ class Exchange:
                 await self._job.run()
         except asyncio.CancelledError:
             # It may come when there is nothing left to do.
-            await (self._complete() if self._delivery.ended else self._at_the_end(self._given_up("cancelled")))
+            ended = self._delivery.ended
+            await self._at_the_end(self._tell("complete", self._sent()) if ended else self._given_up("cancelled"))
             raise
         except BaseException as error:
             if isinstance(error, ClientDisconnected) and client.gone:
@@ -182,9 +188,11 @@ class Exchange:
             await finish(self._completed(), grace=self._options.grace)
 
     async def _completed(self) -> None:
+        await self._options.calls.tell("complete", self._sent())
+
+    def _sent(self) -> Sent:
         seconds = time.perf_counter() - self._began
-        sent = Sent(self._head.status, self._delivery.bytes, seconds, self._client.waited, self._job.stats())
-        await self._options.calls.tell("complete", sent)
+        return Sent(self._head.status, self._delivery.bytes, seconds, self._client.waited, self._job.stats())
 
     async def _given_up(self, reason: Reason) -> None:
         _log.info("%s: given up after %d bytes: the client %s", self._name, self._delivery.bytes, _TOLD[reason])

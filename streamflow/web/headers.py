@@ -1,4 +1,4 @@
-"""Headers of a response: the name under which a download is saved.
+"""Headers of a response: the name under which a download is saved, and what no header may hold.
 
 What lives here: text to header values. What must not: deciding which headers a response has (responses.py).
 """
@@ -7,14 +7,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from streamflow.errors import UsageError
 
-__all__ = ["content_disposition"]
+__all__ = ["check_headers", "content_disposition"]
 
 _ATTR = "!#$&+-.^_`|~"  # what RFC 8187 allows unquoted beside letters and digits
-_UNSAFE = re.compile(r'["\\%]')  # a browser unquotes `%22`, old ones stop at a quote
+_UNSAFE = re.compile(r'["\\%/]|^[. ]+$')  # browsers unquote `%22`, old ones stop at a quote; letters may become paths
+_ENDING = re.compile(rb"[\r\n\0]")
+
+
+def check_headers(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse what would end a header in its middle: the rest would pass for further headers.
+
+    Example: `check_headers(response.raw_headers)`. Raises `UsageError` that names the header, and does not show it.
+    """
+    for name, value in raw:
+        if _ENDING.search(name) or _ENDING.search(value):
+            raise UsageError(
+                f"The header {name.decode('latin-1')!r:.80} has a line break or NUL in it, and what follows would pass "
+                f"for further headers. Quote what comes from a client before it goes into a header."
+            )
 
 
 def content_disposition(filename: str, kind: str = "attachment") -> str:

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from streamflow.errors import UsageError
 from streamflow.web.refusals import ClientDisconnected
 
 __all__ = ["Inbox", "Receive"]
@@ -35,17 +36,18 @@ class Inbox:
         data, more = await inbox.body_message()
         await inbox.disconnected()
 
-    `gone` says whether the client has been seen to be gone, `claimed` whether somebody reads the body here.
+    `gone` says whether the client has been seen to be gone, `claimed` how many read the body here or are
+    going to.
     """
 
     def __init__(self, receive: Receive) -> None:
         """Read from `receive`, which nobody else calls from now on."""
         self.gone = False
-        self.claimed = False
+        self.claimed = 0
         self._receive = receive
         self._held: tuple[bytes, bool] | None = None
         self._whole = False  # nothing more will come of the body
-        self._dropping = False
+        self._dropping = self._lost = False
         self._receiving = False
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -53,7 +55,7 @@ class Inbox:
     def of(cls, scope: MutableMapping[str, Any], receive: Receive) -> Inbox:
         """Return the inbox of a request for who reads its body: the one that its scope holds, or a new one."""
         inbox = cls.watching(scope, receive)
-        inbox.claimed = True
+        inbox.claimed += 1
         inbox._changed()  # noqa: SLF001  # its own
         return inbox
 
@@ -79,11 +81,17 @@ class Inbox:
     async def body_message(self) -> tuple[bytes, bool]:
         """Return the next bytes of the body, and whether more may come; `(b"", False)` after the end.
 
-        Raises `ClientDisconnected` where the client is gone before the end of the body. Cancellation: nothing is lost
-        that has arrived here; a message that the server hands over in that very moment may be.
+        Raises `ClientDisconnected` where the client is gone before the end of the body, `UsageError` where some of it
+        was dropped before anybody asked. Cancellation: nothing is lost that has arrived here; a message that the server
+        hands over in that very moment may be.
         """
-        self.claimed = True
+        self.claimed, self._dropping = max(self.claimed, 1), False
         while self._held is None:
+            if self._lost:
+                raise UsageError(
+                    "The body of this request was dropped before it was asked for: it is a GET or the like, or the "
+                    "response was told ignore_body=True. Call web.body(request) before the response is sent."
+                )
             if self._whole:
                 return b"", False
             if self.gone:
@@ -105,9 +113,15 @@ class Inbox:
         else:
             await self.change()
 
+    def unclaim(self) -> None:
+        """One who was going to read the body will not."""
+        self.claimed -= 1
+        self._changed()
+
     def abandon(self) -> None:
         """Nobody reads the rest of the body: drop it as it comes."""
         self._dropping = True
+        self._lost = self._lost or self._held is not None
         self._held = None
         self._changed()
 
@@ -129,7 +143,9 @@ class Inbox:
         elif message["type"] == "http.request":
             data, more = message.get("body") or b"", bool(message.get("more_body", False))
             self._whole = self._whole or not more
-            if data and not self._dropping:
+            if data and self._dropping:
+                self._lost = True
+            elif data:
                 self._held = data, more
 
     async def change(self) -> None:

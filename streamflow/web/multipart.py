@@ -8,6 +8,7 @@ asks for the next part has finished with this one: what was not read of it is re
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -90,8 +91,8 @@ class Parts:
         self._reader = reader
         self._parser = parser
         self._events: deque[Event] = deque()
-        self._current: Part | None = None
-        self._read: Part | None = None  # the part of which everything has been read
+        self._current: weakref.ref[Part] | None = None  # a part holds its form: weak, so that both go with the loop
+        self._read = False  # everything of that part
         self._claimed = self._over = self._asking = False
         self._failure: Exception | None = None
 
@@ -102,28 +103,29 @@ class Parts:
     async def __anext__(self) -> Part:
         """Discard the rest of the part that is there, and return the next one."""
         with self._alone():
-            self._current = None
+            self._current, self._read = None, False
             while not self._over:
                 event = await self._event()
                 if isinstance(event, Headers):
                     with refusing(self._scope):
-                        self._current = Part(self, event)
-                    return self._current
+                        part = Part(self, event)
+                    self._current = weakref.ref(part)
+                    return part
         raise StopAsyncIteration
 
     async def chunk(self, part: Part) -> bytes:
         """Return the next bytes of a part, none at its end. Raises `UsageError` for one that has been left."""
         with self._alone():
-            if part is not self._current:
+            if self._current is None or part is not self._current():
                 raise UsageError(
                     f"The part {part.name!r} was left when the next one was asked for, and what had not been read of "
                     f"it is gone. Read it inside the loop, before its next turn."
                 )
-            if part is not self._read:
+            if not self._read:
                 event = await self._event()
                 if isinstance(event, bytes):
                     return event
-                self._read = part
+                self._read = True
         return b""
 
     @contextmanager

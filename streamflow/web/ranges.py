@@ -26,6 +26,7 @@ from streamflow.errors import UsageError
 from streamflow.types import SourceLike
 from streamflow.web.conditions import NOT_MODIFIED, Version
 from streamflow.web.endings import Outcome, settle
+from streamflow.web.headers import check_headers
 from streamflow.web.options import SendingOptions
 from streamflow.web.responses import StreamResponse
 
@@ -114,7 +115,7 @@ def ranged(
 
     Example:
         @app.get("/backup")
-        async def backup() -> web.Ranged:
+        async def backup():
             return web.ranged(lambda offset, length: volume.read(offset, length), size=volume.size, etag=volume.version)
 
     Args:
@@ -178,6 +179,7 @@ class Ranged(Response):
         self._options = options
         self._filename = filename
         self.raw_headers = Headers(dict(headers or {})).raw
+        check_headers(self.raw_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; `outcome` then says how that ended, as for `StreamResponse`."""
@@ -203,15 +205,17 @@ class Ranged(Response):
         if method == "GET" and place.version.is_still(request.get("if-range")):
             part = part_of(_single(request), place.size)
         if part is None:
-            return self._of(place, 200, Part(0, place.size), {})
+            return self._of(place, 200, Part(0, place.size), {}, opens=method != "HEAD")
         if not part.length:
             return self._without_body(UNSATISFIABLE, {"content-range": f"bytes */{place.size}"})
         said = f"bytes {part.offset}-{part.offset + part.length - 1}/{place.size}"
         return self._of(place, PARTIAL, part, {"content-range": said})
 
-    def _of(self, place: Sized, status: int, part: Part, more: Mapping[str, str]) -> StreamResponse:
+    def _of(
+        self, place: Sized, status: int, part: Part, more: Mapping[str, str], *, opens: bool = True
+    ) -> StreamResponse:
         """Return the response that sends a part."""
-        source = place.open(part.offset, part.length) if part.length else ()
+        source = place.open(part.offset, part.length) if part.length and opens else ()
         response = StreamResponse(
             source, status_code=status, media_type=place.media_type, filename=self._filename, **self._options
         )

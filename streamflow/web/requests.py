@@ -91,6 +91,7 @@ class BodyReader:
         self, request: Request, *, max_bytes: int, timeout: float | None, min_rate: float | None, window: float
     ) -> None:
         """Check the limits and the header; nothing is read yet."""
+        self._begun = self._over = False
         check_capacity("max_bytes", max_bytes)
         self._patience = Patience(
             None if timeout is None else seconds_of("timeout", timeout),
@@ -99,7 +100,6 @@ class BodyReader:
         )
         self._max_bytes = max_bytes
         self._request = request
-        self._over = False
         self._refuse_second_reader()
         self._length = _length_of(request.headers)
         if self._length is not None and self._length > max_bytes:
@@ -115,8 +115,19 @@ class BodyReader:
             while chunk := await self.chunk():
                 yield chunk
         finally:
-            if not self._over:
-                self._inbox.abandon()
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Nobody reads the rest: drop it as it comes."""
+        if not self._over:
+            self._inbox.abandon()
+
+    def __del__(self) -> None:
+        """Nobody can read on, as when a loop over parts was left: then a response must not wait for a reader."""
+        if self._begun:
+            self._abandon()
+        elif hasattr(self, "_inbox"):
+            self._inbox.unclaim()
 
     def claim(self) -> None:
         """Begin to read, or raise `UsageError` where somebody has begun before."""
@@ -126,7 +137,7 @@ class BodyReader:
                 "The body of this request has been read already, and it comes only once. Run the stream of "
                 "web.body(request) one time; sf.tee gives it to several."
             )
-        self._request.scope[_CLAIMED] = True
+        self._request.scope[_CLAIMED] = self._begun = True
 
     def _refuse_second_reader(self) -> None:
         if _whole_of(self._request) is None and getattr(self._request, "_stream_consumed", False):

@@ -25,7 +25,7 @@ from streamflow.web.client import Reason, Send
 from streamflow.web.compressing import Compress, codings
 from streamflow.web.endings import Calls, Outcome, Sent
 from streamflow.web.exchange import Exchange
-from streamflow.web.headers import content_disposition
+from streamflow.web.headers import check_headers, content_disposition
 from streamflow.web.inbox import Receive
 from streamflow.web.sending import Head
 from streamflow.web.settings import MAXSIZE, Settings
@@ -116,6 +116,7 @@ class StreamResponse(Response):
         self.media_type = media_type
         self.background = None
         self.init_headers(headers)
+        check_headers(self.raw_headers)
         if filename is not None:
             self.headers["content-disposition"] = content_disposition(filename)
 

@@ -47,7 +47,7 @@ class Head:
 
 
 class Delivery:
-    """Sends a stream to a client; a sink: `sf.Pipeline(stream, delivery, ...)`.
+    """Sends a stream to a client; its `deliver` is a sink: `stream.to(delivery.deliver)`.
 
     `started` says whether the headers went out, `ended` whether the server has taken the last byte; `bytes` counts
     those of the body.
@@ -97,6 +97,8 @@ class Delivery:
             yield from self._encoder.finish()
 
     async def _send(self, data: bytes) -> None:
+        if self._exact:
+            self._check_length(self.bytes + len(data))
         if not self.started:
             await self._start()
         if not self._turned:
@@ -104,8 +106,6 @@ class Delivery:
         self._turned = False
         self._loop.call_soon(self._note_turn)
         self.bytes += len(data)
-        if self._exact:
-            self._check_length(self.bytes)
         await self._client.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _turn(self) -> None:

@@ -36,8 +36,10 @@ class Settings:
     name: str | None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot mean anything; the pipeline checks the rest."""
-        check_capacity("min_chunk", self.min_chunk)
+        """Refuse what cannot mean anything."""
+        for name in ("min_chunk", "maxsize", "max_bytes"):
+            check_capacity(name, getattr(self, name))
+        check_capacity("grace", self.grace, whole=False)
         _check_within(self.within)
         for name in ("send_timeout", "min_rate"):
             value = getattr(self, name)

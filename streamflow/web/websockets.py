@@ -106,7 +106,7 @@ async def _next(line: Line, ends: Collection[int]) -> str | bytes | None:
 def _of_json(message: str | bytes, number: int) -> Any:
     try:
         return jsons.loads(message)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"Message {number} of the WebSocket is not JSON: {error}.") from error
 
 

@@ -83,3 +83,8 @@ async def test_one_several_and_functions_that_make_them_are_pipelines():
 async def test_anything_else_is_refused(thing, words):
     with pytest.raises(sf.UsageError, match=words):
         await jobs_of(thing)
+
+
+def test_a_relative_module_is_refused():
+    with pytest.raises(sf.UsageError, match=r"relative; name the module as it is from here: shop:orders"):
+        found(".shop:orders")

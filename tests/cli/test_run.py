@@ -148,3 +148,21 @@ def test_a_time_that_means_nothing_is_refused(shop):
         code, _, err = ended(process)
     assert code == 2
     assert "'soon' is not a number of seconds" in err
+
+
+def test_a_pipeline_that_is_in_a_list_twice_is_said_and_exits_with_2(shop, tmp_path):
+    (tmp_path / "twice.py").write_text("from shop import short\n\njobs = [short, short]\n")
+    with shop("twice:jobs") as process:
+        code, _, err = ended(process)
+    assert code == 2
+    assert "short is already running, or given twice" in err
+
+
+@pytest.mark.parametrize(
+    ("leaving", "code", "words"),
+    [("'DATABASE_URL is not set'", 1, "streamflow: DATABASE_URL is not set\n"), ("", 0, ""), ("3", 3, "")],
+)
+def test_a_module_that_leaves_by_sys_exit_is_taken_at_its_word(shop, tmp_path, leaving, code, words):
+    (tmp_path / "leaving.py").write_text(f"import sys\n\nsys.exit({leaving})\n")
+    with shop("leaving:job") as process:
+        assert ended(process) == (code, "", words)

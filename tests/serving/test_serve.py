@@ -229,6 +229,9 @@ async def test_a_pipeline_that_runs_already_or_is_given_twice_is_refused():
     job = sf.stream(endless).to(sf.drain())
     with pytest.raises(sf.UsageError, match="given twice"):
         await serve(job, job)
+    supervisor = sf.Supervisor({"job": lambda: job})
+    with pytest.raises(sf.UsageError, match="given twice"):
+        await serve(supervisor, supervisor)
     task = asyncio.create_task(job.run())
     await asyncio.sleep(0)
     with pytest.raises(sf.UsageError, match="already running"):
@@ -237,7 +240,7 @@ async def test_a_pipeline_that_runs_already_or_is_given_twice_is_refused():
     await task
 
 
-@pytest.mark.parametrize("drain", [-1, float("nan"), "20"])
+@pytest.mark.parametrize("drain", [-1, float("nan"), "20", None, False])
 async def test_a_drain_time_that_means_nothing_is_refused(drain):
     with pytest.raises(sf.UsageError, match="drain"):
         await serve(sf.stream([1]).to(sf.collect()), drain=drain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import zlib
 
@@ -12,6 +13,7 @@ import pytest
 import streamflow as sf
 from streamflow.testing import TrackedSource, cancel_everywhere
 from streamflow.web import StreamResponse
+from streamflow.web.direct import Direct
 from tests.web.wire import Wire, exchanged
 
 
@@ -185,3 +187,82 @@ class Slow:
 def test_cancelled_at_every_step_it_is_closed_in_its_task():
     """H83."""
     cancel_everywhere(Slow, Slow.check)
+
+
+async def test_a_source_that_answers_its_cancellation_by_returning_has_not_failed():
+    """Where it stands at its `yield`, as anywhere else."""
+
+    async def obliging():
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                yield b"x" * 20_000
+
+    wire, calls = Wire(b""), []
+    response = StreamResponse(obliging(), on_disconnect=calls.append, on_error=calls.append)
+    sending = asyncio.create_task(response(wire.scope, wire.receive, wire.send))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    wire.hold()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    wire.leave()
+    await sending
+    assert wire.bodies
+    assert calls == ["left"]
+
+
+async def test_a_source_that_returns_after_its_own_timeout_is_an_error_and_not_a_lost_piece(monkeypatch):
+    """Promise P2."""
+    monkeypatch.setattr("streamflow.web.exchange._BREAKING", 0.01)
+
+    async def giving_up():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.02):
+                yield b"x" * 20_000
+
+    wire = Wire(b"")
+    wire.hold()
+    with pytest.raises(sf.StageError, match=r"\.buffer\(1\)"):
+        await StreamResponse(giving_up())(wire.scope, wire.receive, wire.send)
+    assert not wire.complete
+
+
+class OneAtATime:
+    """A delivery that takes its time, and notes what it was given and whether anything came meanwhile."""
+
+    def __init__(self):
+        self.taken, self.busy, self.overlapped = b"", False, False
+
+    async def put(self, some):
+        for data in some.data:
+            self.overlapped |= self.busy
+            self.busy = True
+            for _ in range(10):
+                await asyncio.sleep(0)
+            self.taken += data
+            self.busy = False
+
+    async def end(self, rest):
+        self.taken += rest
+
+
+async def test_the_clock_that_strikes_as_a_late_piece_has_left_starts_one_that_is_waited_for_too():
+    delivery = OneAtATime()
+    direct = Direct(delivery, pytest.fail, min_chunk=50, within=60)
+
+    def strike(_=None):
+        direct._due = 0.0
+        direct._time_is_up()
+
+    async def chunks():
+        yield b"a"
+        strike()
+        await asyncio.sleep(0)  # it has taken what was held
+        direct._late.add_done_callback(strike)
+        yield b"b"
+        yield b"c" * 70_000
+
+    async for _ in direct.sending(chunks()):
+        pass
+    assert delivery.taken == b"ab" + b"c" * 70_000
+    assert not delivery.overlapped

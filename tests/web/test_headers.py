@@ -45,3 +45,10 @@ def test_every_name_survives_and_the_header_stays_one_header(name):
 def test_what_cannot_be_the_name_of_a_file_is_refused(name):
     with pytest.raises(UsageError, match="filename="):
         content_disposition(name)
+
+
+@pytest.mark.parametrize("name", ["\uff0e\uff0e\uff0fpasswd", "\u2024\u2024", "a\u2100b"])
+def test_letters_that_are_like_dots_and_slashes_make_no_path_of_the_ascii_name(name):
+    plain = content_disposition(name).split('"')[1]
+    assert "/" not in plain
+    assert plain.strip(".")

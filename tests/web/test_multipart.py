@@ -23,7 +23,9 @@ from streamflow.places import memory, objects
 from streamflow.web.multipart import parts
 from streamflow.web.multipart_parser import FormParser, boundary_of, parameters_of
 from streamflow.web.refusals import ClientDisconnected, MalformedForm, RequestTimeout, RequestTooLarge
+from streamflow.web.responses import StreamResponse
 from tests.web import servers
+from tests.web.wire import Wire
 
 # ------------------------------------------------------------------------------------------------------ the format
 
@@ -432,3 +434,48 @@ async def test_a_form_of_a_real_client_goes_into_the_store(server, middleware):
     assert answer.json() == {"note": "na\u00efve", "file": ["say %22hi%22.bin", len(data)]}
     assert stored == data
     assert (refused.status_code, wrong.status_code) == (413, 415)
+
+
+FORM_TYPE = ("Content-Type", "multipart/form-data; boundary=frontier")
+
+
+async def test_a_loop_that_was_left_early_does_not_hide_that_the_client_leaves():
+    """H73. What is still to come of the form is dropped as it comes, so that the disconnect is seen behind it."""
+    told = []
+
+    async def quiet():
+        yield b"a"
+        await asyncio.Event().wait()
+
+    async def first_part_only(request):
+        async for part in parts(request):
+            told.append(await part.text())
+            break
+        return StreamResponse(quiet(), within=0, on_disconnect=told.append)
+
+    at = TWO.index(b'name="file"')
+    wire = Wire(TWO[:at], TWO[at:], b"", method="POST", headers=[FORM_TYPE])
+    app = Starlette(routes=[Route("/", first_part_only, methods=["POST"])])
+    sending = asyncio.create_task(app(wire.scope, wire.receive, wire.send))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    wire.leave()
+    async with asyncio.timeout(5):
+        await sending
+    assert wire.body == b"a"
+    assert told == ["na\u00efve", "left"]
+
+
+async def test_a_part_is_read_after_the_loop_was_left():
+    """Its form lives as long as somebody can read it."""
+
+    async def last_part(request):
+        async for part in parts(request):
+            if part.filename:
+                return StreamResponse(part.stream)
+        return None
+
+    wire = Wire(*cut(TWO, range(0, len(TWO), 9)), b"", method="POST", headers=[FORM_TYPE])
+    app = Starlette(routes=[Route("/", last_part, methods=["POST"])])
+    await app(wire.scope, wire.receive, wire.send)
+    assert wire.body == b"a,b\n1,2\n"

@@ -370,3 +370,15 @@ def test_a_source_that_cannot_begin_anywhere_is_refused():
 def test_an_option_that_would_have_no_effect_is_refused(option):
     with pytest.raises(sf.UsageError, match="would have no effect"):
         ranged(lambda *_: [], size=1, **option)
+
+
+async def test_who_asks_for_the_headers_has_no_source_made():
+    """A function that opens something at once would leave it open."""
+    place = Place()
+    assert (await asked(place, method="HEAD")).status == 200
+    assert place.asked == []
+
+
+def test_a_header_that_would_go_on_as_another_is_refused():
+    with pytest.raises(sf.UsageError, match="line break or NUL"):
+        Place().response(headers={"X-Name": "a\nb: c"})

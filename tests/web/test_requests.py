@@ -26,6 +26,7 @@ from streamflow.web.requests import body
 from streamflow.web.responses import StreamResponse
 from tests.web import servers
 from tests.web.reporting import Reporting, told
+from tests.web.wire import Wire
 
 # ------------------------------------------------------------------------------------------------ without a server
 
@@ -438,3 +439,39 @@ async def _sent_until_it_stalls(plain, size):
                 quiet += 1
             await asyncio.sleep(0.005 if quiet else 0)
     return went
+
+
+@pytest.mark.parametrize(("method", "options"), [("GET", {}), ("POST", {"ignore_body": True})])
+async def test_a_body_that_was_dropped_before_it_was_asked_for_is_an_error_and_no_empty_body(method, options):
+    """H74."""
+    wire = Wire(b"some", b"thing", method=method)
+
+    async def asking_late():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        async with body(Request(wire.scope, wire.receive)).open() as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    with pytest.raises(UsageError, match="dropped before it was asked for"):
+        await StreamResponse(asking_late(), **options)(wire.scope, wire.receive, wire.send)
+    assert not wire.complete
+
+
+async def test_a_body_that_was_asked_for_and_is_never_read_is_an_error_of_the_response_and_no_hang(monkeypatch):
+    """H74. Behind what nobody takes no disconnect could be seen."""
+    monkeypatch.setattr("streamflow.web.client._CLAIM", 0.01)
+    wire = Wire(b"some", b"thing", method="POST")
+
+    async def quiet():
+        yield b"a"
+        await asyncio.Event().wait()
+
+    async def changes_its_mind(request):
+        body(request)
+        return StreamResponse(quiet(), within=0)
+
+    app = Starlette(routes=[Route("/", changes_its_mind, methods=["POST"])])
+    async with asyncio.timeout(5):
+        with pytest.raises(UsageError, match="a body that nobody reads"):
+            await app(wire.scope, wire.receive, wire.send)

@@ -549,3 +549,60 @@ async def test_a_client_that_leaves_in_the_middle_of_its_upload_is_a_disconnect(
     wire.leave()
     await sending
     assert told.calls == [("disconnect", "left")]
+
+
+async def test_a_path_with_line_breaks_writes_no_lines_into_the_log(caplog):
+    wire = Wire(b"")
+    wire.scope["path"] = "/a\r\n12:00 ERROR forged"
+
+    async def failing():
+        raise ValueError("no")
+        yield b""
+
+    with pytest.raises(ValueError, match="no"):
+        await StreamResponse(failing())(wire.scope, wire.receive, wire.send)
+    assert len(caplog.messages[0].splitlines()) == 1
+
+
+async def test_a_first_piece_longer_than_the_headers_promise_is_answered_with_a_500():
+    wire = Wire(b"")
+    with pytest.raises(sf.TruncatedError, match="headers say 5 bytes"):
+        await StreamResponse([b"x" * 20_000], headers={"Content-Length": "5"})(wire.scope, wire.receive, wire.send)
+    assert wire.status == 500
+
+
+async def test_a_cancellation_after_the_last_byte_goes_on_though_who_is_told_fails(caplog):
+    """Promise P6."""
+    wire = Wire(b"")
+
+    def refuse(_sent):
+        raise ValueError("not now")
+
+    async def send(message):
+        await wire.send(message)
+        if wire.complete:
+            sending.cancel()
+
+    async def send_it():
+        await StreamResponse([b"a"], on_complete=refuse)(wire.scope, wire.receive, send)
+
+    sending = asyncio.create_task(send_it())
+    await asyncio.wait([sending])
+    assert sending.cancelled()
+    assert "on_complete failed" in caplog.text
+
+
+@pytest.mark.parametrize("option", [{"maxsize": 0}, {"max_bytes": -1}, {"grace": float("nan")}])
+def test_capacities_that_cannot_mean_anything_are_refused_at_once(option):
+    with pytest.raises(sf.UsageError, match=next(iter(option))):
+        StreamResponse([b"a"], **option)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"headers": {"X-Name": "a\r\nSet-Cookie: b=c"}}, {"headers": {"X-Name\n": "a"}}, {"media_type": "text/csv\0"}],
+)
+def test_a_header_that_would_go_on_as_another_is_refused_and_not_shown(options):
+    with pytest.raises(sf.UsageError, match="line break or NUL") as refused:
+        StreamResponse([b"a"], **options)
+    assert "Set-Cookie" not in str(refused.value)

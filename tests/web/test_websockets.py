@@ -445,3 +445,8 @@ async def test_a_client_can_tell_a_whole_stream_from_one_that_failed(server, opt
                 except websockets.ConnectionClosed as closed:
                     found[path] = closed.rcvd.code
     assert found == {"/whole": 1000, "/broken": 1011}
+
+
+async def test_json_too_deep_for_the_parser_is_an_error_that_names_the_message():
+    with pytest.raises(FormatError, match="Message 1 of the WebSocket is not JSON"):
+        await messages(await Client("[" * 200_000).accepted(), json=True).collect()
