@@ -425,6 +425,7 @@ def test_the_third_signal_leaves_at_once_and_lists_what_is_unfinished(run, loop)
     """
     with run(hanging, STUCK, SF_RUN, loop=loop) as process:
         process.until("ready").signal(signal.SIGTERM).until("closing").signal(signal.SIGTERM)
+        process.until_logged("SIGTERM again")  # two signals that wait may come in any order
         code, err = process.signal(signal.SIGINT).ends()
     assert code == 143
     assert "SIGINT for the third time: leaving with work unfinished." in err
