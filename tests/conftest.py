@@ -34,6 +34,7 @@ hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=No
 hypothesis.settings.load_profile(os.environ.get("STREAMFLOW_HYPOTHESIS", "fast"))
 
 _failed = pytest.StashKey[bool]()
+_SLOW = {"cancel_everywhere", "serving"}  # what a slow test calls
 _LOOP = "_asyncio_loop_factory"  # the parameter in which pytest-asyncio passes a test its loop
 
 
@@ -68,11 +69,12 @@ def _new_uvloop() -> asyncio.AbstractEventLoop:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put parameters that are marked `virtual_time` on that loop, once; skip, visibly, what cannot run here.
 
-    A scenario that is cancelled after its every step is run hundreds of times: such a test is slow.
+    A scenario that is cancelled after its every step is run hundreds of times, and a server takes its time: such tests
+    are slow.
     """
     items[:] = [item for item in items if not _is_repeated(item)]
     for item in items:
-        if isinstance(item, pytest.Function) and "cancel_everywhere" in item.function.__code__.co_names:
+        if isinstance(item, pytest.Function) and _SLOW.intersection(item.function.__code__.co_names):
             item.add_marker(pytest.mark.slow)
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if uvloop is None and _new_uvloop in parameters:

@@ -19,6 +19,8 @@ from streamflow.errors import FormatError, LimitExceeded, TruncatedError, UsageE
 from streamflow.formats.compression_members import OUTPUT
 from tests.formats.compressed import KINDS, ROWS, Kind, chunks_of, every_kind, run, thorough
 
+pytestmark = pytest.mark.slow
+
 several = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.several], ids=lambda kind: kind.name)
 cuts = st.lists(st.integers(0, 300), max_size=8)
 
