@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, cast
 
 from streamflow.callables import is_coroutine_function, name_of, unwrapped
@@ -29,6 +30,8 @@ def resolve_source(thing: object) -> Source[Any]:
     """
     if isinstance(thing, Source):
         return thing
+    if isinstance(thing, (GeneratorType, AsyncGeneratorType)):
+        return _source_of(thing, name_of(thing))
     if isinstance(thing, Combination):
         return thing.alone
     if isinstance(thing, (str, bytes, bytearray)):
@@ -59,7 +62,10 @@ def resolve_source(thing: object) -> Source[Any]:
             f"The source must be an iterable or an async iterable, not {type(thing).__name__}.{hint} "
             f"Write sf.pipeline(source, *stages, sink)."
         )
-    name = name_of(thing) if inspect.isgenerator(thing) or inspect.isasyncgen(thing) else type(thing).__name__
+    return _source_of(thing, type(thing).__name__)
+
+
+def _source_of(thing: Iterable[Any] | AsyncIterable[Any], name: str) -> Source[Any]:
     synchronous = not isinstance(thing, AsyncIterable)
     return Source(functools.partial(_still_fresh, thing), name=name, synchronous=synchronous)
 

@@ -48,19 +48,13 @@ from streamflow.engine.outcome import Outcome
 from streamflow.engine.planner import SegmentPlan, segments_of
 from streamflow.engine.reader import Reader
 from streamflow.engine.segments import Segment
-from streamflow.engine.telling import described, whereabouts
+from streamflow.engine.telling import described
+from streamflow.engine.unfinished import HURRIED, give_up, running
 from streamflow.engine.writer import Writer
-from streamflow.errors import StageDidNotStop
 from streamflow.stages import GRACE, Plan
 
-__all__ = ["Run", "hurry", "left_running"]
+__all__ = ["Run"]
 
-# The event loop keeps only weak references to tasks: a run that nobody awaits must not be collected halfway (H19), nor
-# a task that was given up.
-_running: set[Run] = set()
-_given_up: set[asyncio.Task[None]] = set()
-
-_HURRIED = 1.0  # seconds of grace left once somebody is in a hurry
 _MOMENT = 0.05  # seconds until it is looked at again whether a foreign cancellation is over
 
 
@@ -68,7 +62,7 @@ class Run:
     """One execution of a plan: its segments, its channels, and how it ended.
 
     With a sink, `await run.wait()` gives the sink's value. Without one, the last channel's items are read from
-    `run.output`, and `run.wait()` ends it.
+    `run.output`, and `run.close()` ends it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -115,7 +109,7 @@ class Run:
     def start(self) -> None:
         """Start every segment's task, sink first, so that readers wait before writers write."""
         self.started_at = perf_counter()
-        _running.add(self)
+        running.add(self)
         self._enter_outer()
         outer = place.get()
         token = here.set(self.nested)  # the tasks inherit it
@@ -214,7 +208,7 @@ class Run:
 
     def hurry(self) -> list[str]:
         """End the grace of what is stopping, and shorten that of what will be; return the names of what is open."""
-        self.grace = self.nested.grace = min(self.grace, _HURRIED)
+        self.grace = self.nested.grace = min(self.grace, HURRIED)
         stopping = any(segment.asked for segment in self.segments)
         still_open = [segment for segment in self.segments if stopping and not segment.finished]
         for segment in still_open:
@@ -228,19 +222,13 @@ class Run:
             return
         if tries:
             segment.task.cancel()
-            self._later(min(_HURRIED, self.grace), self._overdue, segment, tries - 1)
+            self._later(min(HURRIED, self.grace), self._overdue, segment, tries - 1)
         else:
-            self._give_up(segment, segment.task)
+            self._give_up(segment)
 
-    def _give_up(self, segment: Segment, task: asyncio.Task[None]) -> None:
-        segment.error = StageDidNotStop(
-            f"stage {segment.plan.name!r} was asked to stop and did not within {self.grace:g} s; "
-            f"it is left running at {whereabouts(task, segment.generator)}"
-        )
-        segment.late = True
+    def _give_up(self, segment: Segment) -> None:
+        give_up(segment, self.grace)
         segment.ended_at = perf_counter()
-        _given_up.add(task)
-        task.add_done_callback(_given_up.discard)
         self._ended(segment)
 
     def _settle(self, segment: Segment | None) -> None:
@@ -266,7 +254,7 @@ class Run:
         self.ended_at = perf_counter()
         for timer in self._timers:
             timer.cancel()
-        _running.discard(self)
+        running.discard(self)
         self.over.set_result(None)
         for waiter in self._waiters:
             if not waiter.done():
@@ -383,15 +371,3 @@ class Run:
         if self.cancelled:
             raise asyncio.CancelledError
         return self.segments[-1].value
-
-
-def left_running() -> list[str]:
-    """Return the names of the tasks of this loop that were given up, and still run."""
-    loop = asyncio.get_running_loop()
-    return sorted(task.get_name() for task in _given_up if task.get_loop() is loop and not task.done())
-
-
-def hurry() -> list[str]:
-    """End the grace of every run of this loop; return the names of the stages that are still open in those stopping."""
-    loop = asyncio.get_running_loop()
-    return [name for run in list(_running) if run.over.get_loop() is loop for name in run.hurry()]

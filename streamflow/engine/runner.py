@@ -29,8 +29,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from streamflow.engine.conductor import hurry
 from streamflow.engine.signals import HANDLED, may_handle, mind, put_back, say
+from streamflow.engine.unfinished import hurry
 from streamflow.errors import UsageError
 
 __all__ = ["loop_factory", "run", "run_on"]

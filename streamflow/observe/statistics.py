@@ -12,6 +12,7 @@ from time import perf_counter
 
 from streamflow.channel import ChannelStats
 from streamflow.engine.conductor import Run
+from streamflow.engine.lone import Lone
 from streamflow.engine.nested import NestedStats, dropped_in
 from streamflow.engine.planner import Part
 from streamflow.engine.segments import Segment
@@ -84,7 +85,7 @@ class RunStats:
         return own + sum(numbers.discarded for numbers in self.nested)
 
 
-def snapshot(run: Run) -> RunStats:
+def snapshot(run: Run | Lone) -> RunStats:
     """Take the numbers of a run now."""
     stages = tuple(row for at, segment in enumerate(run.segments, 1) for row in _rows(at, segment))
     return RunStats(

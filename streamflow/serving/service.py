@@ -16,19 +16,22 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
-from streamflow.engine.conductor import hurry, left_running
 from streamflow.engine.shielding import until_done
 from streamflow.engine.signals import say
+from streamflow.engine.unfinished import hurry, left_running
 from streamflow.jobs import Job
 from streamflow.serving.logs import Telling
 from streamflow.serving.supervised import Supervised
 
-__all__ = ["Runs", "Service"]
+__all__ = ["DRAIN", "Runs", "Service"]
 
 Runs: TypeAlias = Job[Any] | Supervised
 """What can be run, drained and cancelled."""
+
+DRAIN = 20.0
+"""Seconds in which a pipeline may finish."""
 
 _SECOND, _THIRD = 2, 3
 _PATIENCE = 2.0  # seconds for what does not end although it was cancelled, before it keeps a process for ever (H21)
@@ -38,10 +41,11 @@ class Service:
     """The jobs of one `serve`, from the first signal's point of view.
 
     Args:
-        drain: seconds that the jobs have to finish once they were asked to; 0 cancels them at once.
+        drain: seconds that the jobs have to finish once they were asked to; 0 cancels them at once; `None` leaves it to
+            the jobs (`_time`).
     """
 
-    def __init__(self, drain: float) -> None:
+    def __init__(self, drain: float | None) -> None:
         """Run nothing yet; a signal may come already."""
         self._drain = drain
         self._signals: list[signal.Signals] = []
@@ -141,14 +145,22 @@ class Service:
         if self._draining:
             return
         self._draining = True
-        if not self._drain:
+        seconds = self._time()
+        if not seconds:
             self._cancel(why)
             return
         for task, job in self._jobs.items():
             if not task.done() and job.drain() and isinstance(job, Job):
-                self._telling.draining(job, why, self._drain)
+                self._telling.draining(job, why, seconds)
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._drain, self._cancel, f"not finished within {self._drain:g} s")
+        self._timer = loop.call_later(seconds, self._cancel, f"not finished within {seconds:g} s")
+
+    def _time(self) -> float:
+        """Return the seconds to finish: what was said, or the most that one of the jobs may take."""
+        if self._drain is not None:
+            return self._drain
+        own = [job.supervisor.drain if isinstance(job, Supervised) else DRAIN for job in self._jobs.values()]
+        return max(own, default=DRAIN)
 
     def _cancel(self, why: str) -> None:
         """Stop all jobs: what they have not committed is taken back."""
@@ -165,16 +177,20 @@ class Service:
 
     def _leave_late(self) -> None:
         if names := left_running():
-            say(f"no more waiting for tasks that do not end when they are cancelled ({', '.join(names)}).")
-            os._exit(128 + self._signals[0])
+            self._exit([f"no more waiting for tasks that do not end when they are cancelled ({', '.join(names)})."])
 
     def _leave_now(self) -> None:
         """Leave the process as it is, and say what is lost."""
         open_jobs = [job for task, job in self._jobs.items() if not task.done() and job.running]
-        say(f"{self._signals[-1].name} for the third time: leaving with work unfinished.")
-        for job in open_jobs:
-            say(f"unfinished: {_unfinished(job)}")
-        os._exit(128 + self._signals[0])
+        lines = [f"{self._signals[-1].name} for the third time: leaving with work unfinished."]
+        self._exit([*lines, *(f"unfinished: {_unfinished(job)}" for job in open_jobs)])
+
+    def _exit(self, lines: list[str]) -> NoReturn:
+        try:
+            for line in lines:
+                say(line)
+        finally:  # also where nobody can be told: the terminal is gone, standard error is closed
+            os._exit(128 + self._signals[0])
 
 
 def _unfinished(job: Runs) -> str:

@@ -5,8 +5,11 @@ What lives here: `Client`. What must not: what is sent (sending.py), the request
 A server says in three ways that a client is gone, and none is enough. `receive` gives `http.disconnect`, but only to
 who asks. `send` raises `OSError`, but only with ASGI 2.4 and later. Or nothing: `send` returns at once and takes
 everything (H73, H82). And a client that is there and does not read is not gone for any of them. So: one task waits in
-`receive` for as long as the response lasts; every piece is preceded by a real turn of the event loop, or that task
-would never run; `send` is watched by a clock.
+`receive` for as long as the response lasts; the event loop gets its turns (sending.py), or that task would never run;
+`send` is watched by a clock.
+
+uvicorn keeps a note of its own beside `receive`. Where that is in reach, it is looked at before each message, and the
+task is made only for a response that lasts: for a short one it would cost more than all the rest of it.
 
 When the client has left, the task that attends is cancelled, once, as `asyncio.timeout` does it: the run of the
 response stops, and `async with` takes the cancellation back. `reason` says why.
@@ -36,6 +39,7 @@ Reason: TypeAlias = Literal["left", "stalled", "slow", "cancelled"]
 
 _WINDOW = 30.0  # seconds over which a client may be slower than `min_rate`
 _FIRST_STEP = 3  # turns of the loop in which a stream that has been started takes its first step
+_SHORT = 0.05  # seconds until a task waits for the client to leave, where the server can be asked
 _CLAIM = 1.0  # seconds in which somebody has to say that he reads a body that is here
 
 
@@ -66,11 +70,14 @@ class Client:
         self._send = send
         self._timeout = send_timeout
         self._patience = Patience(None, min_rate, _WINDOW)
+        self._server = inbox.server
         self._ignore_body = ignore_body
         self._rated = min_rate is not None
         self._limited = self._rated or send_timeout is not None
         self._error: BaseException | None = None
         self._struck = False
+        self._looks_on = False
+        self._watcher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = math.inf
         self._running_out: Reason = "stalled"
@@ -88,8 +95,14 @@ class Client:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._watcher = asyncio.create_task(self._watch(), name="streamflow:web:client")
+        if self._server is None or self._server.disconnected or not self._ignore_body:
+            self._begin_to_watch()
+        else:
+            self._timer = self._loop.call_later(min(_SHORT, self._timeout or _SHORT), self._time_is_up)
         return self
+
+    def _begin_to_watch(self) -> None:
+        self._watcher = self._loop.create_task(self._watch(), name="streamflow:web:client")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -99,7 +112,7 @@ class Client:
         if self._timer is not None:
             self._timer.cancel()
         cancelled = None
-        if not self._watcher.done():
+        if self._watcher is not None and not self._watcher.done():
             self._watcher.cancel()
             cancelled = await until_done(self._watcher)
         stopped = struck and await self._taken_back(cancelled or error)
@@ -133,8 +146,11 @@ class Client:
             await asyncio.sleep(0)  # a generator that never began would never run its `finally` (H77)
         if self._ignore_body and not inbox.claimed:
             inbox.abandon()
+        self._looks_on = True
         while not inbox.gone:
-            if inbox.unread:
+            if inbox.unread and self.ended:
+                inbox.abandon()
+            elif inbox.unread:
                 await self._for_a_reader()
             else:
                 await inbox.news()
@@ -173,15 +189,15 @@ class Client:
 
         Cancellation: the message may have been sent. That is how it ends where the client has left.
         """
+        if self._server is not None and self._server.disconnected:
+            await self._until_cancelled()
         began = self._loop.time()
         if self._limited:
             self._arm(began)
         try:
             await self._send(message)
         except OSError:
-            self.ended = False
-            self._leave("left")
-            await self._loop.create_future()  # it is cancelled here
+            await self._until_cancelled()
         finally:
             self._deadline = math.inf
             spent = self._loop.time() - began
@@ -190,15 +206,37 @@ class Client:
             self._patience.waited(spent)
             self._patience.received(len(message.get("body", b"")))
 
+    async def last_look(self) -> None:
+        """See before the end whether the client is there: a response may be over before the watch has begun.
+
+        From now on nobody reads the body: it must not lie in the way of the end, for which hypercorn makes room there.
+        """
+        await asyncio.sleep(0)
+        while self._watcher is not None and not (self._looks_on or self._watcher.done()):  # noqa: ASYNC110  # 3 turns
+            await asyncio.sleep(0)
+        if self._struck:
+            await self._loop.create_future()  # it is cancelled here
+        if self._inbox.unread:
+            self._inbox.abandon()
+
+    async def _until_cancelled(self) -> None:
+        """The server says that the client has left."""
+        self.ended = False
+        self._leave("left")
+        await self._loop.create_future()
+
     def _arm(self, began: float) -> None:
         """Set the clock. One timer serves many sends: it looks again when it is due."""
-        left = self._patience.left()
-        slow = left is not None and (self._timeout is None or left < self._timeout)
-        limit = left if slow else self._timeout
+        if self._rated:
+            left = self._patience.left()
+            slow = left is not None and (self._timeout is None or left < self._timeout)
+            limit = left if slow else self._timeout
+            self._running_out = "slow" if slow else "stalled"
+        else:
+            limit = self._timeout
         assert limit is not None
         self._deadline = began + limit
-        self._running_out = "slow" if slow else "stalled"
-        if self._timer is None or self._deadline < self._timer.when():
+        if self._timer is None or (self._rated and self._deadline < self._timer.when()):
             self._set_timer()
 
     def _set_timer(self) -> None:
@@ -208,6 +246,8 @@ class Client:
 
     def _time_is_up(self) -> None:
         self._timer = None
+        if self._watcher is None:
+            self._begin_to_watch()
         if self._deadline <= self._loop.time():
             self._leave(self._running_out)
         elif self._deadline < math.inf:

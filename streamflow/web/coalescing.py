@@ -6,8 +6,7 @@ compressing, sending.
 A chunk per row costs a system call per row; a chunk of 16 MiB is 16 MiB and more held for each slow client (H80). Whole
 chunks between `min_chunk` and `PIECE` pass as they are, uncopied.
 
-The clock runs from the first byte held, and only ever cuts a wait for more. A piece that left because its time was over
-says so (`live`): a compressor has to bring out what it holds, or live data would not be live.
+The clock runs from the first byte held, and only ever cuts a wait for more.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 
-__all__ = ["PIECE", "Coalescer", "Pieces", "Some", "as_bytes"]
+__all__ = ["PIECE", "Coalescer", "Pieces", "as_bytes"]
 
 PIECE = 1 << 16
 """The most bytes that are sent at once: a server holds that much for a client that does not read."""
@@ -36,13 +35,6 @@ def as_bytes(item: Any, number: int) -> bytes:
         f"A response sends bytes or text, and item {number} of its stream is of type {type(item).__name__}. "
         f"Put a format before it, such as csv.format(), or use web.ndjson(stream) or web.sse(stream)."
     )
-
-
-class Some(NamedTuple):
-    """Some pieces to send. `live` says that they left because their time was over: nothing may hold them back now."""
-
-    data: Iterable[bytes]
-    live: bool = False
 
 
 class Coalescer:
@@ -103,7 +95,7 @@ class Pieces:
     Example:
         pieces = Pieces(reader, min_chunk=16384, within=0.05)
         while (some := await pieces.more()) is not None:
-            for data in some.data:
+            for data in some:
                 ...
         rest = pieces.rest()
 
@@ -122,7 +114,7 @@ class Pieces:
         self._count = 0
         self._now = asyncio.get_running_loop().time
 
-    async def more(self) -> Some | None:
+    async def more(self) -> Iterable[bytes] | None:
         """Wait for pieces, one at least; `None` at the end, where `rest` is left.
 
         Raises what the stream raises, and `UsageError` for an item that is neither bytes nor text. Cancellation:
@@ -131,7 +123,7 @@ class Pieces:
         joined, chunks = self._joined, self._chunks
         while True:
             if joined.held and not await self._in_time():
-                return Some((joined.take(),), live=True)
+                return (joined.take(),)
             hand = await chunks.next_hand()
             if hand is None:
                 return None
@@ -140,7 +132,7 @@ class Pieces:
             if joined.held and (pieces or not held):
                 self._due = self._now() + self._within
             if pieces:
-                return Some(pieces)
+                return pieces
 
     async def _in_time(self) -> bool:
         """Whether more comes, or the end, before what is held has to leave."""

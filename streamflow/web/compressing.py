@@ -49,16 +49,13 @@ CODINGS = ("zstd", "br", "gzip")
 class Encoder(Protocol):
     """One response's bytes to compressed ones. One object serves one response.
 
-    Example: `wire = b"".join([*encoder.feed(b"row"), *encoder.finish()])`.
+    Example: `wire = encoder.feed(b"row") + encoder.finish()`.
     """
 
-    def feed(self, data: BytesLike, /) -> Iterable[bytes]:
+    def feed(self, data: BytesLike, /) -> bytes:
         """Take bytes; return what the client needs to read all that was fed so far."""
 
-    def flush(self) -> Iterable[bytes]:
-        """Return what is held back: nothing."""
-
-    def finish(self) -> Iterable[bytes]:
+    def finish(self) -> bytes:
         """The bytes ended cleanly: return what makes them whole."""
 
 
@@ -96,14 +93,11 @@ class _Flushing:
         self._flush = flush
         self._end = end
 
-    def feed(self, data: BytesLike, /) -> Iterable[bytes]:
-        return (self._compress(data) + self._flush(),) if len(data) else ()
+    def feed(self, data: BytesLike, /) -> bytes:
+        return self._compress(data) + self._flush() if len(data) else b""
 
-    def flush(self) -> Iterable[bytes]:
-        return ()
-
-    def finish(self) -> Iterable[bytes]:
-        return (self._end(),)
+    def finish(self) -> bytes:
+        return self._end()
 
 
 def _gzip() -> Encoder:

@@ -18,51 +18,23 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from time import perf_counter
 from typing import Any, NoReturn
 
-from streamflow.engine.budget import Budget
 from streamflow.engine.shielding import until_done
 from streamflow.errors import StageError
-from streamflow.items import Items
-from streamflow.observe.statistics import RunStats
-from streamflow.stages import Plan, Source
-from streamflow.web.coalescing import Coalescer, Some, as_bytes
+from streamflow.stages import Source
+from streamflow.web.coalescing import Coalescer, as_bytes
 from streamflow.web.sending import Delivery
 
-__all__ = ["Alone", "Direct"]
+__all__ = ["Direct"]
 
-_NOTHING: tuple[Any, ...] = ()
 _BRIEFLY = 0.001  # seconds
-
-
-class Alone:
-    """The run of a source that needs no sink, as far as a response needs it: a `Pipeline` has more and costs more.
-
-    Example: `await Alone(Plan(source, (), None, "response")).run()`
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        """Nothing runs yet."""
-        self._items: Items[Any] = Items(plan)
-
-    async def run(self) -> None:
-        """Run the source to its end. Cancellation: stops it and waits until it is closed, or its grace is over."""
-        try:
-            await self._items.some()
-        except BaseException as error:
-            await self._items.close_after(error)
-            raise
-
-    def stats(self) -> RunStats:
-        """Return the numbers of the run."""
-        return self._items.stats()
 
 
 class Direct:
     """Sends what a source gives.
 
-    Example: `Source(lambda: direct.sending(rows()))`, run with a sink that drops what comes, which is nothing.
+    Example: `await direct.sending(rows())`, in the task that is to be that of the rows.
 
     Args:
         delivery: sends the pieces.
@@ -82,10 +54,10 @@ class Direct:
         self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._late: asyncio.Task[None] | None = None
-        self._budget = Budget()
+        self._at_yield = False
 
-    async def sending(self, opened: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-        """Send all of it; an async generator that gives nothing. It closes what it has opened, in this task."""
+    async def sending(self, opened: Iterable[Any] | AsyncIterable[Any]) -> None:
+        """Send all of it. It closes what it has opened, in this task."""
         items = aiter(opened if isinstance(opened, AsyncIterable) else Source(lambda: opened))
         try:
             try:
@@ -98,47 +70,35 @@ class Direct:
             await self._delivery.end(self._joined.take())
         finally:
             await self._stop_clock()
-        for nothing in _NOTHING:
-            yield nothing
 
     async def _send_each(self, items: AsyncIterator[Any]) -> None:
-        joined, budget, number = self._joined, self._budget, 0
-        async for chunk in items:
-            number += 1
-            pieces = joined.feed(chunk if type(chunk) is bytes else as_bytes(chunk, number))
-            if pieces:
-                await self._send(items, Some(pieces))
-                self._due = math.inf
-            if joined.held and self._due == math.inf:
-                await self._hold(items)
-            budget.left -= 1
-            if budget.left <= 0 and budget.over():
-                await self._send(items, None)
-
-    async def _send(self, items: AsyncIterator[Any], some: Some | None) -> None:
-        """Send some pieces, or only give others a turn, while the source stands at its `yield`.
-
-        A cancellation then is one of the source.
-        """
+        """Send each chunk while the source stands at its `yield`; a cancellation then is one of the source."""
+        joined, delivery, number = self._joined, self._delivery, 0
         try:
-            if self._late is not None:
-                await self._no_longer_late()
-            if some is None:
-                await self._budget.pause()
-                return
-            await self._delivery.put(some)
+            async for chunk in items:
+                self._at_yield = True
+                number += 1
+                for piece in joined.feed(chunk if type(chunk) is bytes else as_bytes(chunk, number)):
+                    if self._late is not None:
+                        await self._no_longer_late()
+                    await delivery.send(piece)
+                    self._due = math.inf
+                if joined.held and self._due == math.inf:
+                    await self._hold()
+                if delivery.turn_is_over():
+                    await delivery.budget.pause()
+                self._at_yield = False
         except asyncio.CancelledError as error:
-            if not isinstance(items, AsyncGenerator):
+            if not self._at_yield or not isinstance(items, AsyncGenerator):
                 raise
             await _strike(items, error)
-        self._budget.renew(perf_counter())
 
     # --- the clock -----------------------------------------------------------------------------------------------
 
-    async def _hold(self, items: AsyncIterator[Any]) -> None:
+    async def _hold(self) -> None:
         """Note when what is held has to leave."""
         if not self._within:
-            await self._send(items, Some((self._joined.take(),), live=True))
+            await self._delivery.send(self._joined.take())
             return
         self._due = self._loop.time() + self._within
         if self._timer is None:
@@ -161,7 +121,7 @@ class Direct:
         self._due = math.inf
         try:
             if held:
-                await self._delivery.put(Some((held,), live=True))
+                await self._delivery.send(held)
         except Exception as error:
             self._fail(error)
             raise

@@ -22,22 +22,23 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine, MutableMapping
-from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
+from streamflow.engine.lone import Lone
 from streamflow.engine.shielding import finish
 from streamflow.engine.telling import described
 from streamflow.errors import PipelineTimeout, StageDidNotStop
+from streamflow.observe.statistics import RunStats, snapshot
 from streamflow.stages import Plan, Source
 from streamflow.streams import Pipeline, Stream
 from streamflow.web.client import Client, Reason, Send
 from streamflow.web.compressing import encoder
 from streamflow.web.cutting import breaking, cut
-from streamflow.web.direct import Alone, Direct
+from streamflow.web.direct import Direct
 from streamflow.web.endings import Outcome, Sent, settle
 from streamflow.web.inbox import Inbox, Receive
 from streamflow.web.negotiation import negotiated
@@ -114,13 +115,12 @@ class Exchange:
             ignore_body=self._options.ignore_body or self._scope["method"] in _SAFE,
         )
 
-    def _job_of(self, stream: Stream[Any]) -> Pipeline[None] | Alone:
+    def _job_of(self, stream: Stream[Any]) -> Pipeline[None] | Lone:
         options, source = self._options, _only_source(stream)
         limits = (options.maxsize, options.max_bytes, options.grace)
         if source is not None:
             direct = Direct(self._delivery, self._client.fail, min_chunk=options.min_chunk, within=options.within)
-            itself = replace(source, open=lambda: direct.sending(source.open()))
-            return Alone(Plan(itself, (), None, self._name, *limits))
+            return Lone(Plan(source, (), None, self._name, *limits), lambda: direct.sending(source.open()))
         maxsize, max_bytes, grace = limits
         flow = _with_room(stream, maxsize)
         return flow.to(self._delivery.deliver, name=self._name, maxsize=maxsize, max_bytes=max_bytes, grace=grace)
@@ -192,7 +192,10 @@ class Exchange:
 
     def _sent(self) -> Sent:
         seconds = time.perf_counter() - self._began
-        return Sent(self._head.status, self._delivery.bytes, seconds, self._client.waited, self._job.stats())
+        return Sent(self._head.status, self._delivery.bytes, seconds, self._client.waited, self._stats())
+
+    def _stats(self) -> RunStats:
+        return snapshot(self._job) if isinstance(self._job, Lone) else self._job.stats()
 
     async def _given_up(self, reason: Reason) -> None:
         _log.info("%s: given up after %d bytes: the client %s", self._name, self._delivery.bytes, _TOLD[reason])

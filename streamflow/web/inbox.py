@@ -74,9 +74,20 @@ class Inbox:
         scope.pop(_KEY, None)
 
     @property
+    def server(self) -> Any:
+        """What is behind `receive`, if it can be asked whether the client is gone (`disconnected`): that of uvicorn."""
+        behind = getattr(self._receive, "__self__", None)
+        return behind if isinstance(getattr(behind, "disconnected", None), bool) else None
+
+    @property
     def unread(self) -> bool:
         """Whether bytes of a body are here that nobody has said to read."""
         return self._held is not None and not self.claimed
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body has come here."""
+        return self._whole
 
     async def body_message(self) -> tuple[bytes, bool]:
         """Return the next bytes of the body, and whether more may come; `(b"", False)` after the end.

@@ -9,14 +9,13 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import re
 import weakref
 
 import pytest
 
 import streamflow as sf
-from streamflow.engine import conductor
-from streamflow.engine.conductor import Run, hurry
+from streamflow.engine import unfinished
+from streamflow.engine.conductor import Run
 from streamflow.stages import Plan
 from tests.engine.scenes import Boom
 
@@ -213,7 +212,7 @@ async def test_a_run_that_has_ended_is_forgotten():
     gc.collect()
 
     assert gone() is None
-    assert not conductor._running
+    assert not unfinished.running
 
 
 async def test_every_timer_of_a_run_is_gone_when_it_is_over():
@@ -224,89 +223,6 @@ async def test_every_timer_of_a_run_is_gone_when_it_is_over():
 
     assert run._timers
     assert all(timer.cancelled() for timer in run._timers)
-
-
-# --- hurry ---------------------------------------------------------------------------------------------------------
-
-
-async def _cleaning(log, name, times):
-    """A cleanup that takes for ever and swallows so many cancellations."""
-    for _ in range(times):
-        with contextlib.suppress(asyncio.CancelledError):
-            try:
-                await asyncio.sleep(3600)
-            finally:
-                log.append(name)
-
-
-@pytest.mark.virtual_time
-async def test_hurry_ends_the_grace_and_says_what_is_open():
-    """H85: also the grace of those that are asked only later."""
-    log = []
-
-    async def slow(items):
-        try:
-            async for item in items:
-                yield item
-        finally:
-            await _cleaning(log, "slow", 1)
-
-    async def stubborn():
-        try:
-            for number in itertools.count():
-                yield number
-        finally:
-            await _cleaning(log, "stubborn", 5)
-
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(sf.pipeline(stubborn, slow, forever, grace=1000, maxsize=2, name="job"))
-    await asyncio.sleep(1)
-    task.cancel()
-    await asyncio.sleep(5)
-    start = loop.time()
-
-    assert hurry() == ["'stubborn' of job", "'slow' of job"]
-    with pytest.raises(asyncio.CancelledError) as caught:
-        await task
-    assert loop.time() - start < 5
-    assert log == ["slow", "stubborn", "stubborn"]
-    [note] = [note for note in caught.value.__notes__ if "StageDidNotStop" in note]
-    assert re.search(
-        rf"stage 'stubborn' was asked to stop and did not within 1 s; it is left running at {__file__}:\d+", note
-    )
-    for _ in range(5):
-        [task.cancel() for task in asyncio.all_tasks() - {asyncio.current_task()}]
-        await asyncio.sleep(0)
-
-
-async def test_hurry_leaves_other_loops_and_runs_that_are_not_stopping_alone():
-    """A signal handler runs in one loop; runs in another thread are none of its business."""
-    foreign = asyncio.new_event_loop()
-
-    async def start():
-        run = Run(plan_of(endless, forever))
-        run.start()
-        await settle()
-        return run
-
-    other = await asyncio.to_thread(foreign.run_until_complete, start())
-    mine = await start()
-
-    assert hurry() == []
-    await settle()
-    assert not mine.over.done()
-    assert (mine.grace, other.grace) == (1.0, 10.0)
-    assert not any(segment.asked for segment in [*mine.segments, *other.segments])
-
-    mine.cancel()
-    await asyncio.wait([mine.over])
-
-    async def stop():
-        other.cancel()
-        await asyncio.wait([other.over])
-
-    await asyncio.to_thread(foreign.run_until_complete, stop())
-    foreign.close()
 
 
 # --- whose fault it was --------------------------------------------------------------------------------------------
@@ -336,7 +252,7 @@ async def test_what_a_given_up_stage_does_later_changes_nothing():
         run.result()
     assert again.value is caught.value
     assert "in stage 1 of 2 of test: 'stubborn'" in caught.value.__notes__[0]
-    assert not conductor._given_up
+    assert not unfinished._given_up
 
 
 async def test_a_task_that_was_given_up_is_not_collected():

@@ -435,7 +435,7 @@ COVERED: dict[str, tuple[str, list[str]]] = {
         "the second Ctrl-C tears the cleanup",
         [
             RUNNER + "test_the_second_signal_ends_the_grace_and_says_what_is_still_open",
-            CONDUCTOR + "test_hurry_ends_the_grace_and_says_what_is_open",
+            "engine/test_unfinished.py::test_hurry_ends_the_grace_and_says_what_is_open",
         ],
     ),
     "H86": (

@@ -68,14 +68,14 @@ def test_a_huge_chunk_is_cut_only_as_far_as_it_is_taken():
 
 
 async def timeline(source, *, min_chunk=100, within=0.5):
-    """When pieces left, what they were, and whether because their time was over; the rest at the end."""
+    """When pieces left, and what they were; the rest at the end."""
     now = asyncio.get_running_loop().time
     start, left = now(), []
 
     async def taking(reader):
         pieces = Pieces(reader, min_chunk=min_chunk, within=within)
         while (some := await pieces.more()) is not None:
-            left.append((round(now() - start, 3), b"".join(some.data), some.live))
+            left.append((round(now() - start, 3), b"".join(some)))
         return pieces.rest()
 
     return left, await sf.pipeline(source, taking)
@@ -92,28 +92,28 @@ async def at(*moments):
 @pytest.mark.virtual_time
 async def test_a_byte_is_held_for_no_longer_than_within():
     left, rest = await timeline(at((0, b"a"), (0.2, b"b"), (0.9, b"c"), (2, b"d")))
-    assert left == [(0.5, b"ab", True), (1.4, b"c", True)]
+    assert left == [(0.5, b"ab"), (1.4, b"c")]
     assert rest == b"d"
 
 
 @pytest.mark.virtual_time
-async def test_a_full_piece_leaves_at_once_and_is_not_live():
+async def test_a_full_piece_leaves_at_once():
     left, rest = await timeline(at((0.1, b"a" * 60), (0.2, b"b" * 60), (0.3, b"c")))
-    assert left == [(0.2, b"a" * 60 + b"b" * 60, False)]
+    assert left == [(0.2, b"a" * 60 + b"b" * 60)]
     assert rest == b"c"
 
 
 @pytest.mark.virtual_time
 async def test_the_clock_starts_anew_with_what_is_left_of_a_piece():
     left, rest = await timeline(at((0.1, b"a"), (0.4, b"b" * (PIECE + 3)), (2, b"")), min_chunk=10)
-    assert [(moment, len(data), live) for moment, data, live in left] == [(0.4, PIECE + 1, False), (0.9, 3, True)]
+    assert [(moment, len(data)) for moment, data in left] == [(0.4, PIECE + 1), (0.9, 3)]
     assert rest == b""
 
 
 @pytest.mark.virtual_time
 async def test_without_time_nothing_is_held():
     left, _ = await timeline(at((0.1, b"a"), (0.2, b"b"), (0.3, b"")), within=0)
-    assert left == [(0.1, b"a", True), (0.2, b"b", True)]
+    assert left == [(0.1, b"a"), (0.2, b"b")]
 
 
 @pytest.mark.virtual_time

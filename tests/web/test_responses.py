@@ -255,11 +255,12 @@ async def test_an_error_is_told_and_raised_and_logged_with_its_stage(after, capl
     assert "in stage 1 of" in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("tells", [False, True])
 @pytest.mark.parametrize("spec", ["2.3", "2.4"])
 @pytest.mark.parametrize("steps", range(0, 60, 2))
-async def test_a_client_that_leaves_at_any_moment(steps, spec):
+async def test_a_client_that_leaves_at_any_moment(steps, spec, tells):
     """H75 to H77, H82: one is told, and the generator is closed in its own task before the response returns."""
-    told, wire, source = Told(), Wire(b"", spec=spec), TrackedSource(LONG * 3)
+    told, wire, source = Told(), Wire(b"", spec=spec, tells=tells), TrackedSource(LONG * 3)
     sending = asyncio.create_task(
         StreamResponse(source, **told.options())(wire.scope, wire.receive, wire.send), name="request"
     )
@@ -272,9 +273,10 @@ async def test_a_client_that_leaves_at_any_moment(steps, spec):
     assert source.opened == source.closed
 
 
+@pytest.mark.parametrize("tells", [False, True])
 @pytest.mark.virtual_time
-async def test_a_client_that_leaves_a_quiet_stream():
-    source, told, wire = TrackedSource([b"a"], delay=3600), Told(), Wire(b"")
+async def test_a_client_that_leaves_a_quiet_stream(tells):
+    source, told, wire = TrackedSource([b"a"], delay=3600), Told(), Wire(b"", tells=tells)
     sending = asyncio.create_task(StreamResponse(source, **told.options())(wire.scope, wire.receive, wire.send))
     await asyncio.sleep(100)
     wire.leave()

@@ -1,13 +1,15 @@
-"""The sink of a response: each piece is preceded by a turn of the loop, and what is sent adds up."""
+"""The sink of a response: the loop gets its turns between the pieces, and what is sent adds up."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from starlette.datastructures import MutableHeaders
 
 import streamflow as sf
+from streamflow.engine import budget
 from streamflow.web.compressing import encoder
 from streamflow.web.sending import Delivery, Head
 
@@ -31,6 +33,9 @@ class Taken:
         self.messages.append(message)
         self.turns.append(self.turn)
 
+    async def last_look(self):
+        await asyncio.sleep(0)
+
     async def delivered(self, stream, *, codec=None, min_chunk=1, headers=None):
         delivery = Delivery(self, Head(200, MutableHeaders(headers)), codec, min_chunk=min_chunk, within=0.05)
         try:
@@ -41,13 +46,24 @@ class Taken:
         return delivery
 
 
-async def test_the_loop_has_a_turn_between_any_two_pieces():
+async def test_the_loop_has_its_turns_between_the_pieces(monkeypatch):
     """H73: whoever has to notice that the client is gone is a task."""
+    monkeypatch.setattr(budget, "perf_counter", itertools.count(step=2 * budget._SLICE).__next__)
     client = Taken()
     delivery = await client.delivered([b"piece"] * 50)
     assert delivery.bytes == 250
     assert len(client.messages) == 52
     assert len(set(client.turns[1:])) == 51
+
+
+async def test_a_turn_that_another_response_had_is_a_turn(monkeypatch):
+    monkeypatch.setattr(budget, "perf_counter", itertools.count(step=2 * budget._SLICE).__next__)
+    mine, other = (Delivery(Taken(), Head(200, MutableHeaders()), None, min_chunk=1, within=0) for _ in range(2))
+    assert [each.turn_is_over() for each in (mine, mine, other, mine, mine)] == [False, True, False, False, True]
+    for each in (mine, other):
+        await each.end(b"")
+        each._client.ended = True
+        await each._client._ticking
 
 
 async def test_the_headers_wait_for_the_first_bytes():
@@ -85,8 +101,8 @@ async def test_what_an_encoder_holds_back_to_the_end_is_sent(name):
 def encoded(name, chunks):
     codec = encoder(name)
     for chunk in chunks:
-        yield from codec.feed(chunk)
-    yield from codec.finish()
+        yield codec.feed(chunk)
+    yield codec.finish()
 
 
 async def test_the_length_that_was_promised_is_checked_before_it_is_passed():

@@ -210,7 +210,7 @@ async def test_clients_that_vanish_are_forgotten_while_the_upstream_is_quiet_and
             await (reset if at % 2 else hang_up)(writer)
         await until(lambda: shared.stats().left == 50)
         await until(lambda: feed.closed == 1)
-        assert shared.stats().state == "idle"
+        await until(lambda: shared.stats().state == "idle")
 
 
 async def test_a_head_request_does_not_start_the_upstream() -> None:

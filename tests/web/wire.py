@@ -11,10 +11,11 @@ class Wire:
 
     `messages` are bodies of the request, in order; then `receive` waits until `leave()`. While `hold()` is in force no
     `send` returns, as for a client that does not read. `per_send` is how many seconds each body takes. `ended` says
-    whether the last message was given, even to nobody.
+    whether the last message was given, even to nobody. One that `tells` notes at once that the client has left, where
+    it can be looked at, as uvicorn does.
     """
 
-    def __init__(self, *messages, method="GET", spec="2.3", headers=(), per_send=0.0):
+    def __init__(self, *messages, method="GET", spec="2.3", headers=(), per_send=0.0, tells=False):
         self.scope = {
             "type": "http",
             "http_version": "1.1",
@@ -36,8 +37,13 @@ class Wire:
         self._open = asyncio.Event()
         self._open.set()
 
+        if tells:
+            self.disconnected = False
+
     def leave(self):
         self._gone.set()
+        if hasattr(self, "disconnected"):
+            self.disconnected = True
 
     def hold(self):
         self._open.clear()
