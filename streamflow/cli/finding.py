@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from streamflow.errors import UsageError
 from streamflow.jobs import Job
 from streamflow.serving.serve import answer_of, checked, made
 from streamflow.serving.service import Runs
+from streamflow.serving.supervisor import Supervisor
 
 __all__ = ["found", "jobs_of"]
 
@@ -28,19 +30,29 @@ def found(target: str) -> Any:
     while it is imported is raised as it is.
     """
     module_name, colon, path = target.partition(":")
-    if not (module_name and colon and path):
-        raise UsageError(
-            f"{target!r} names no pipeline. Write module:attribute, as in {module_name or 'shop'}:pipeline."
-        )
+    if not (module_name and colon and all(path.split("."))):
+        raise UsageError(f"{target!r} names no pipeline. Write module:attribute, as in {_example(module_name, path)}.")
     if module_name.endswith(".py") or os.sep in module_name:
-        dotted = module_name.removesuffix(".py").strip("./").replace(os.sep, ".")
-        raise UsageError(f"{module_name!r} is a path; name the module: {dotted}:{path}")
+        raise UsageError(f"{module_name!r} is a path; name the module: {_dotted(module_name)}:{path}")
     if module_name.startswith("."):
         raise UsageError(f"{module_name!r} is relative; name the module as it is from here: {target.lstrip('.')}")
     thing: Any = _imported(module_name)
     for name in path.split("."):
         thing = _attribute(thing, name, module_name)
     return thing
+
+
+def _dotted(path: str) -> str:
+    return path.removesuffix(".py").strip("./").replace(os.sep, ".")
+
+
+def _example(module: str, path: str) -> str:
+    """Return what was meant, as far as it can be seen: `shop:orders` for `shop.orders`, `shop:pipeline` for `shop`."""
+    dotted = _dotted(module) or "shop"
+    name = path.strip(".")
+    if not name and "." in dotted and not module.endswith(".py"):
+        dotted, _, name = dotted.rpartition(".")
+    return f"{dotted}:{name or 'pipeline'}"
 
 
 def _imported(name: str) -> ModuleType:
@@ -64,11 +76,29 @@ def _attribute(thing: Any, name: str, module: str) -> Any:
     try:
         return getattr(thing, name)
     except AttributeError:
-        names = [each for each in vars(thing) if not each.startswith("_")] if hasattr(thing, "__dict__") else []
-        jobs = [each for each in names if isinstance(getattr(thing, each), Job)]
-        near = _near(name, names) or (f" Its pipelines: {', '.join(sorted(jobs))}." if jobs else "")
-        where = f"The module {module!r}" if isinstance(thing, ModuleType) else f"{type(thing).__name__} in {module!r}"
-        raise UsageError(f"{where} has no {name!r}.{near}") from None
+        if not isinstance(thing, ModuleType):
+            raise UsageError(
+                f"{type(thing).__name__} in {module!r} has no {name!r}.{_near(name, dir(thing))}"
+            ) from None
+        raise UsageError(f"The module {module!r} has no {name!r}.{_instead(thing, name)}") from None
+
+
+def _instead(module: ModuleType, name: str) -> str:
+    """Say what is there instead: a name like it, the pipelines, the modules of a package."""
+    here = Path.cwd() / f"{module.__name__}.py"
+    if here.exists() and os.path.realpath(getattr(module, "__file__", None) or "") != str(here.resolve()):
+        return f" It is not your {here.name}: Python has a module of that name already. Give yours another one."
+    names = [each for each in vars(module) if not each.startswith("_")]
+    if near := _near(name, names):
+        return near
+    jobs = [each for each in names if isinstance(getattr(module, each), (Job, Supervisor))]
+    if jobs:
+        return f" Its pipelines: {', '.join(sorted(jobs))}."
+    inside = [each.name for each in pkgutil.iter_modules(getattr(module, "__path__", ()))]
+    if inside:
+        first = f"{module.__name__}.{inside[0]}:{name}"
+        return f" It is a package; name a module in it ({', '.join(inside)}), as in {first}"
+    return " There is no pipeline in it."
 
 
 def _near(name: str, names: list[str]) -> str:

@@ -18,7 +18,7 @@ from typing import cast
 
 from streamflow.cli.demo import ROWS, Options, demo
 from streamflow.cli.machine import about, version
-from streamflow.cli.output import Output
+from streamflow.cli.output import Output, open_standard_streams
 from streamflow.cli.run import add_run
 from streamflow.cli.saying import FAILED, INTERRUPTED, OK, USAGE, explained, said
 from streamflow.cli.summary import facts
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example: `main(["demo", "--rows", "1000", "--slow", "0"])`. `argv` defaults to the process's own arguments.
     """
+    open_standard_streams()
     try:
         arguments = _parsed(argv)
     except SystemExit as leaving:  # argparse has said why

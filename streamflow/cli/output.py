@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-__all__ = ["Output"]
+__all__ = ["Output", "open_standard_streams"]
 
 _PIPE_WIDTH = 100
 
@@ -70,3 +70,18 @@ class Output:
             os.dup2(nowhere, self.stream.fileno())
         finally:
             os.close(nowhere)
+
+
+def open_standard_streams() -> None:
+    """Open what the process was started without (`>&-`) on the null device.
+
+    Else the next file or socket takes the number of standard output and is written to by every `print`; uvloop ends
+    the process when one of its own gets it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -7,29 +7,33 @@ pipeline (finding.py).
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
+import asyncio
+import importlib
 import logging
 import math
 import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from streamflow.cli.early import Early, Told
+from streamflow.cli.figures import Figures
 from streamflow.cli.finding import found, jobs_of
 from streamflow.cli.output import Output
 from streamflow.cli.saying import FAILED, INTERRUPTED, OK, USAGE, explained, said
 from streamflow.engine.runner import loop_factory, run_on
 from streamflow.errors import UsageError
 from streamflow.serving.logs import configure_logs
-from streamflow.serving.serve import check_apart, serve
+from streamflow.serving.serve import check_apart, serve_all
 from streamflow.serving.service import Runs
-from streamflow.serving.supervised import Supervised
 
 __all__ = ["add_run"]
 
-_OURS = str(Path(__file__).parents[1])
+_NOT_THEIRS = (
+    str(Path(__file__).parents[1]),
+    *(str(Path(file).parent) for file in (asyncio.__file__, importlib.__file__)),
+)
 
 _WHAT = """\
 Run a pipeline of your own as a process, until it ends or a signal tells it to:
@@ -41,14 +45,15 @@ async.
 
 The first SIGTERM or SIGINT (Ctrl-C) drains: sources are read no more, what they have given is finished and committed.
 The second, or the deadline, cancels: what is not committed is taken back. The third leaves at once and lists what is
-unfinished.
+unfinished. A signal before anything has begun ends it with nothing read. The end of the terminal (SIGHUP) counts as
+SIGTERM.
 """
 
 _CODES = """\
 exit codes:
-  0    it came to its end, by itself or drained
+  0    it came to its end, by itself or drained, or was told to stop before it began
   1    it failed, or the module could not be imported
-  2    the command makes no sense: no such module, no such attribute, no pipeline
+  2    the command makes no sense: no such module, no such attribute, no pipeline, no place for --stats
   130  cancelled, and SIGINT was the first signal        143  cancelled, and SIGTERM was
 """
 
@@ -66,9 +71,9 @@ def add_run(commands: Any) -> None:
     parser.add_argument(
         "--drain",
         type=_seconds,
-        default=20.0,
         metavar="SECONDS",
-        help="how long it may take to finish after the first signal (default: 20; 0 cancels at once)",
+        help="how long it may take to finish after the first signal; 0 cancels at once (default: 20, and for a "
+        "Supervisor what it was made with)",
     )
     parser.add_argument("--log", choices=("text", "json"), default="text", help="how to log, on standard error")
     parser.add_argument(
@@ -93,22 +98,34 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace, _output: Output) -> int:
-    configure_logs(arguments.log, tracebacks=arguments.debug)
-    jobs: list[Runs] = []
-    code = _coded(arguments, jobs)
-    if arguments.stats:
+    with Early() as early:
+        configure_logs(arguments.log, tracebacks=arguments.debug)
+        jobs: list[Runs] = []
         try:
-            _write(arguments.stats, jobs)
+            figures = Figures(arguments.stats) if arguments.stats is not None else None
+        except UsageError as error:
+            return _told(arguments, error)
+        code = _coded(arguments, jobs, early)
+        try:
+            if figures is not None:
+                figures.write(jobs)
         except OSError as error:
-            return _told(arguments, error) or code
-    return code
+            told = _told(arguments, error)
+            return code or told
+        return code
 
 
-def _coded(arguments: argparse.Namespace, jobs: list[Runs]) -> int:
+def _coded(arguments: argparse.Namespace, jobs: list[Runs], early: Early) -> int:
     """Run it and return the exit code; an error that nobody has told yet is told."""
     try:
         factory = _loop(arguments.loop)
-        run_on(factory, _main(found(arguments.target), arguments.drain, jobs))
+        with early.interrupting():
+            thing = found(arguments.target)
+        run_on(factory, _main(thing, arguments.drain, jobs, early))
+    except Told as told:
+        log = logging.getLogger("streamflow.run")
+        log.info("%s before anything had begun: nothing was read.", told.number.name, extra={"event": "drained"})
+        return OK if arguments.drain != 0 else cast("int", told.code)
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as leaving:
@@ -128,11 +145,15 @@ def _left(arguments: argparse.Namespace, leaving: SystemExit) -> int:
     return said([str(leaving.code)], FAILED)
 
 
-async def _main(thing: Any, drain: float, jobs: list[Runs]) -> None:
-    named = await jobs_of(thing)
-    check_apart(named)  # what is wrong before the start, nobody else tells
-    jobs += named
-    await serve(jobs[0], *jobs[1:], drain=drain)
+async def _main(thing: Any, drain: float | None, jobs: list[Runs], early: Early) -> None:
+    async def made() -> list[Runs]:
+        named = await jobs_of(thing)
+        check_apart(named)  # what is wrong before the start, nobody else tells
+        jobs.extend(named)
+        return named
+
+    early.raise_if_told()  # no `await` between this and the handlers of the pipelines
+    await serve_all(made, drain)
 
 
 def _loop(name: str) -> Callable[[], Any] | None:
@@ -149,30 +170,13 @@ def _told(arguments: argparse.Namespace, error: Exception) -> int:
         return code
     if arguments.debug:
         traceback.print_exception(error)
-    where = [] if code == USAGE else [f"  at {frame.filename}:{frame.lineno}" for frame in _last_of_the_user(error)]
-    return said([*explained(error), *where], code)
+    return said([*explained(error), *([] if code == USAGE else _where(error))], code)
 
 
-def _last_of_the_user(error: Exception) -> list[traceback.FrameSummary]:
-    """Return the innermost frame that is neither ours nor that of the import."""
+def _where(error: Exception) -> list[str]:
+    """Return the innermost place that is the user's: neither ours, nor asyncio's, nor of a library in C."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return [f"  at {error.filename}:{error.lineno}"]
     frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if "importlib" not in frame.filename and _OURS not in frame.filename][-1:]
-
-
-def _write(path: str, jobs: list[Runs]) -> None:
-    """Write what is known of the runs beside the file, then put it in its place."""
-    beside = f"{path}.{os.getpid()}.tmp"
-    with open(beside, "w", encoding="utf-8") as file:
-        json.dump([_numbers(job) for job in jobs], file, indent=2, default=str)
-        file.write("\n")
-    os.replace(beside, path)
-
-
-def _numbers(job: Runs) -> dict[str, Any]:
-    if isinstance(job, Supervised):
-        return {"name": job.name, "pipelines": [dataclasses.asdict(each) for each in job.supervisor.stats().values()]}
-    try:
-        report = job.report
-    except UsageError:
-        return {"name": job.name, "outcome": "not run"}
-    return {"name": job.name, "outcome": report.outcome, "error": report.error, **dataclasses.asdict(report.stats)}
+    own = [each for each in frames if os.path.isabs(each.filename) and not each.filename.startswith(_NOT_THEIRS)]
+    return [f"  at {each.filename}:{each.lineno}" for each in own[-1:]]

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -92,6 +92,7 @@ def put_back(found: dict[signal.Signals, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Tell who sent a signal what comes of it, on standard error, at once."""
-    sys.stderr.write(f"streamflow: {text}\n")
-    sys.stderr.flush()
+    """Tell who sent a signal what comes of it, on standard error, at once; if that is gone, nobody."""
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"streamflow: {text}\n")
+        sys.stderr.flush()

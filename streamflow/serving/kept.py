@@ -1,77 +1,31 @@
-"""One pipeline that is kept going: its states, and the task that runs it again and again.
+"""One pipeline that is kept going: the task that runs it again and again.
 
-What lives here: `Kept` and the snapshot `PipelineStatus`. What must not: several pipelines, deadlines (supervisor.py),
+What lives here: `Kept`. What must not: what its states mean (states.py), several pipelines, deadlines (supervisor.py),
 whether to restart (restarting.py).
-
-    new -> starting -> running -> finished                    it ended by itself
-                          |  ^
-                          v  |
-                       restarting                             the pause after a failure
-                          |
-                          v
-                        failed                                too often, or by a mistake that no restart mends
-    stop(): running -> draining -> drained | failed           what was in flight is finished and committed
-            starting, restarting -> drained                   there is nothing in flight
-    cancel(): any of them -> cancelled                        nothing is committed; everything is closed
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from streamflow.engine.telling import described
 from streamflow.errors import StageCancelled, UsageError
 from streamflow.jobs import Job
 from streamflow.observe.statistics import RunStats
+from streamflow.serving.making import check_bare, made_by
 from streamflow.serving.restarting import Restart, Restarts
+from streamflow.serving.states import PipelineStatus, State
 
-__all__ = ["Kept", "PipelineStatus", "Recipe", "State"]
+__all__ = ["Kept", "PipelineStatus", "Recipe"]
 
 _log = logging.getLogger("streamflow.serving")
 
 Recipe: TypeAlias = Job[Any] | Callable[[], Job[Any] | Awaitable[Job[Any]]]
 """How a pipeline is made for each start: a (sync or async) function, or a `Pipeline` whose source can be read again."""
-
-State: TypeAlias = Literal[
-    "new",
-    "starting",
-    "running",
-    "restarting",
-    "finished",
-    "failed",
-    "draining",
-    "drained",
-    "cancelled",
-]
-"""Where a supervised pipeline stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineStatus:
-    """Where one supervised pipeline stands: a snapshot.
-
-    `state` is one of `"new"`, `"starting"`, `"running"`, `"restarting"` (the pause after a failure), `"finished"` (it
-    ended by itself), `"failed"` (for good), `"draining"`, `"drained"`, `"cancelled"`; `seconds` is for how long.
-    `begun` says whether it ever got going. `runs` counts the starts, `failures` the runs that failed; `error` tells
-    the last failure; `starts_in` is the rest of the pause in seconds. `run` has the numbers of the present run, or of
-    the last.
-    """
-
-    name: str
-    state: State
-    seconds: float
-    begun: bool
-    runs: int
-    failures: int
-    error: str | None
-    starts_in: float | None
-    run: RunStats | None
 
 
 class Kept:
@@ -97,6 +51,7 @@ class Kept:
         """Start the task that keeps it."""
         self._enter("starting")
         self.task = asyncio.create_task(self._keep(), name=f"streamflow:supervisor:{self.name}")
+        self.task.add_done_callback(self._settle)
 
     # --- keeping ---------------------------------------------------------------------------------------------------
 
@@ -115,6 +70,11 @@ class Kept:
             _log.warning("Pipeline %s was cancelled%s.", self.name, late, extra=self._fields("cancelled"))
             raise
 
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        """Its task is over: see that this is said, also of one that was cancelled before its first step."""
+        if task.cancelled() and not self.over:
+            self._enter("cancelled")
+
     async def _one_run(self) -> float | None:
         """Run it once; return the pause before the next run, `None` if that was the last."""
         try:
@@ -123,6 +83,7 @@ class Kept:
                 return 0.0
             self._job, self._runs = job, self._runs + 1
             self._enter("running")
+            _log.info("Pipeline %s starts.", self.name, extra=self._fields("started"))
             await job.run()
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the pipeline's
             return self._failed(error)
@@ -138,8 +99,7 @@ class Kept:
         self._enter("starting")
         if isinstance(self._recipe, Job):
             return self._recipe
-        made = self._recipe()
-        job = await made if inspect.isawaitable(made) else made
+        job = await made_by(self._recipe)
         if not isinstance(job, Job):
             raise UsageError(
                 f"The function that makes the pipeline {self.name!r} returned {type(job).__name__}, not a Pipeline. "
@@ -206,6 +166,7 @@ class Kept:
         self._stopping.set()
         if self.state == "running" and self._job is not None:
             self._enter("draining")
+            _log.info("Pipeline %s reads no more and finishes.", self.name, extra=self._fields("draining"))
             self._job.drain()
 
     def cancel(self) -> None:
@@ -225,7 +186,8 @@ class Kept:
     def begun(self) -> bool:
         """Whether it ever got going: its source has given an item, it ran for the steady time, or it ended well."""
         if not self._begun and self.state in {"running", "draining"}:
-            given = self._job is not None and self._job.stats().stages[0].items_out > 0
+            numbers = self._numbers()
+            given = numbers is not None and numbers.stages[0].items_out > 0
             self._begun = given or self._now() - self._since >= self._steady
         return self._begun
 
@@ -241,16 +203,25 @@ class Kept:
             failures=self._failures,
             error=self._error,
             starts_in=max(0.0, self._next - now) if self.state == "restarting" else None,
-            run=self._job.stats() if self._job is not None and self._runs else None,
+            run=self._numbers(),
         )
+
+    def _numbers(self) -> RunStats | None:
+        try:
+            return self._job.stats() if self._job is not None else None
+        except UsageError:
+            return None  # its run could not even begin
 
 
 def _check_recipe(name: str, recipe: object) -> None:
-    if not isinstance(recipe, Job) and not callable(recipe):
+    if isinstance(recipe, Job):
+        return
+    if not callable(recipe):
         raise UsageError(
             f"The pipeline {name!r} must be a function that returns a new Pipeline for each start, not "
             f"{type(recipe).__name__}. Write: lambda: sf.Pipeline(source, *stages, sink)"
         )
+    check_bare(recipe)
 
 
 def _asked_to_stop() -> bool:

@@ -2,8 +2,10 @@
 
 What lives here: what is said of a pipeline's life (`Telling`), and a handler for standard error with the names of the
 pipeline and the stage on every record (`configure_logs`), which only the command line calls. What must not: deciding
-anything. A library installs no handlers: in your own program configure `logging` as ever, with `JsonFormatter` and
-`Names` where you like them.
+anything, JSON (jsonlines.py).
+
+A library installs no handlers: in your own program configure `logging` as ever, with `JsonFormatter` and `Names` where
+you like them.
 
 A record that is made inside a stage, also by your own code, is given the names by `Names`: the pipeline's is that of
 the outermost one. The numbers of a pipeline come as fields of the record (`items_in`, `seconds`, ...).
@@ -11,11 +13,10 @@ the outermost one. The numbers of a pipeline come as fields of the record (`item
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from streamflow.engine.names import place
@@ -23,10 +24,10 @@ from streamflow.engine.telling import described
 from streamflow.errors import UsageError
 from streamflow.jobs import Job
 from streamflow.observe.statistics import RunStats
+from streamflow.serving.jsonlines import JsonFormatter, safe_message
 
 __all__ = ["JsonFormatter", "Names", "Telling", "configure_logs", "numbers"]
-
-_KNOWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+_NAMES = ("pipeline", "stage")
 
 
 class Names(logging.Filter):
@@ -34,39 +35,20 @@ class Names(logging.Filter):
 
     Example: `handler.addFilter(Names())`. On the handler, not on a logger: a logger's filters do not see the records of
     loggers below it.
+
+    An `extra` of one of these names is told as `extra_pipeline`, `extra_stage`; outside of pipelines it stays as it is.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the names."""
         here = place.get()
         if here is not None:
-            for name in ("pipeline", "stage"):
-                if not hasattr(record, name):
-                    setattr(record, name, getattr(here, name))
+            for name in _NAMES:
+                given, ours = vars(record).get(name), getattr(here, name)
+                if given is not None and not (isinstance(given, str) and given == ours):
+                    setattr(record, f"extra_{name}", given)
+                setattr(record, name, ours)
         return True
-
-
-class JsonFormatter(logging.Formatter):
-    """One line of JSON for each record: `time` (UTC), `level`, `logger`, `message`, then what was given as `extra`.
-
-    Example: `handler.setFormatter(JsonFormatter())`
-
-    An exception is an object under `error`: `type`, `message`, `notes`, `traceback`. What JSON has no word for is
-    written as its `str`.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without the newline."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
-        if record.exc_info and record.exc_info[1] is not None:
-            line["error"] = _error(record.exc_info[1])
-        return json.dumps(line, default=str, ensure_ascii=False)
 
 
 class _TextFormatter(logging.Formatter):
@@ -78,23 +60,16 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        names = [vars(record)[name] for name in ("pipeline", "stage") if name in vars(record)]
-        said = f"{clock} {record.levelname:<7} {' > '.join(names) or record.name}: {record.getMessage()}"
+        names = [str(vars(record)[name]) for name in _NAMES if name in vars(record)]
+        said = f"{clock} {record.levelname:<7} {' > '.join(names) or record.name}: {safe_message(record)}"
         error = record.exc_info[1] if record.exc_info else None
+        if record.stack_info:
+            said = f"{said}\n{record.stack_info}"
         if error is None:
             return said
         if self._tracebacks:
             return "\n".join([said, "".join(traceback.format_exception(error)).rstrip()])
-        return "\n  ".join([said, *getattr(error, "__notes__", ())])
-
-
-def _error(error: BaseException) -> dict[str, Any]:
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "notes": list(getattr(error, "__notes__", ())),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
+        return "\n  ".join([said, *map(str, getattr(error, "__notes__", ()))])
 
 
 def configure_logs(format: Literal["json", "text"] = "text", *, tracebacks: bool = False) -> None:  # noqa: A002

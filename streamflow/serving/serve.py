@@ -17,11 +17,12 @@ from streamflow.engine.signals import listening
 from streamflow.errors import UsageError
 from streamflow.jobs import Job
 from streamflow.limits import check_capacity
+from streamflow.serving.making import made_by
 from streamflow.serving.service import Runs, Service
 from streamflow.serving.supervised import Supervised
 from streamflow.serving.supervisor import Supervisor
 
-__all__ = ["Served", "answer_of", "check_apart", "checked", "made", "serve"]
+__all__ = ["Served", "answer_of", "check_apart", "checked", "made", "serve", "serve_all"]
 
 R = TypeVar("R")
 
@@ -30,11 +31,11 @@ Served: TypeAlias = Job[R] | Callable[[], Job[R] | Awaitable[Job[R]]]
 
 
 @overload
-async def serve(pipeline: Supervisor, /, *, drain: float = ...) -> None: ...
+async def serve(pipeline: Supervisor, /, *, drain: float | None = ...) -> None: ...
 
 
 @overload
-async def serve(pipeline: Served[R], /, *, drain: float = ...) -> R: ...
+async def serve(pipeline: Served[R], /, *, drain: float | None = ...) -> R: ...
 
 
 @overload
@@ -43,7 +44,7 @@ async def serve(
     second: Served[Any] | Supervisor | Supervised,
     /,
     *pipelines: Served[Any] | Supervisor | Supervised,
-    drain: float = ...,
+    drain: float | None = ...,
 ) -> list[Any]: ...
 
 
@@ -51,7 +52,7 @@ async def serve(
     pipeline: Served[Any] | Supervisor | Supervised,
     /,
     *pipelines: Served[Any] | Supervisor | Supervised,
-    drain: float = 20.0,
+    drain: float | None = None,
 ) -> Any:
     """Run a pipeline, or several side by side, until they end or a signal tells them to; return the sink's value.
 
@@ -71,8 +72,8 @@ async def serve(
     Args:
         pipeline: a `Pipeline`, a function that makes one (sync or async), or a `Supervisor`, whose value is `None`.
         pipelines: more of them, run in the same event loop.
-        drain: seconds from the first signal to the deadline; 0 cancels at once. A `Supervisor` has a `drain` of its own
-            besides, and the shorter one counts; what it has to cancel has failed (`StageError`).
+        drain: seconds from the first signal to the deadline; 0 cancels at once. `None` is 20 seconds, and for a
+            `Supervisor` the `drain` that it was made with; of several the longest. What is said here counts for all.
 
     Returns the sink's value, or the list of them; `None` for a pipeline that had not begun when the first signal came.
 
@@ -84,7 +85,21 @@ async def serve(
 
     Cancellation: cancels the pipelines, waits until they are closed, then goes on.
     """
-    check_capacity("drain", drain, whole=False) if drain != 0 or isinstance(drain, bool) else None
+
+    async def making() -> list[Runs]:
+        return [await made(each) for each in (pipeline, *pipelines)]
+
+    values = await serve_all(making, drain)
+    return values if pipelines else values[0]
+
+
+async def serve_all(making: Callable[[], Awaitable[Sequence[Runs]]], drain: float | None) -> list[Any]:
+    """Run what `making` returns as `serve` does; return the list of their values.
+
+    Signals are heard from the first step on, before anything is made.
+    """
+    if drain is not None and (drain != 0 or isinstance(drain, bool)):
+        check_capacity("drain", drain, whole=False)
     service = Service(drain)
     with listening(service.on_signal) as heard:
         if not heard:
@@ -92,14 +107,13 @@ async def serve(
                 "Signals are not handled here: that takes the main thread, and not Windows. Cancel the task instead."
             )
         try:
-            jobs = [await made(each) for each in (pipeline, *pipelines)]
+            jobs = await making()
         except asyncio.CancelledError:
             if service.told_to_stop:
                 service.leave()
             raise
         check_apart(jobs)
-        values = await service.run(jobs)
-    return values if pipelines else values[0]
+        return await service.run(jobs)
 
 
 def check_apart(jobs: Sequence[Runs]) -> None:
@@ -119,8 +133,7 @@ async def answer_of(served: object) -> object:
     """Return what a function that is to make something gives, awaited if need be; anything else as it is."""
     if isinstance(served, Job) or not callable(served):
         return served
-    answer = served()
-    return await answer if inspect.isawaitable(answer) else answer
+    return await made_by(served)
 
 
 def checked(served: object, thing: object) -> Runs:

@@ -1,14 +1,11 @@
 """A supervisor as something to serve.
 
 What lives here: `Supervised`, which gives a `Supervisor` the face of a pipeline that is run and drained. What must not:
-restarts, states (supervisor.py), signals (service.py).
+restarts, states (supervisor.py), signals and deadlines (service.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-
-from streamflow.engine.shielding import until_done
 from streamflow.errors import StageError
 from streamflow.serving.supervisor import Supervisor
 
@@ -23,11 +20,10 @@ class Supervised:
     def __init__(self, supervisor: Supervisor) -> None:
         """Start nothing yet."""
         self.supervisor = supervisor
-        self._stopping: asyncio.Task[None] | None = None
         self.running = False
 
     async def run(self) -> None:
-        """Keep the pipelines going. Raises `StageError` if one failed for good, or was not drained in time.
+        """Keep the pipelines going. Raises `StageError` if one failed for good, or was cancelled by somebody else.
 
         Cancellation: cancels the pipelines, waits until they are closed, then goes on.
         """
@@ -37,14 +33,12 @@ class Supervised:
                 await self.supervisor.wait()
         finally:
             self.running = False
-            if self._stopping is not None:
-                await until_done(self._stopping)
         self._raise_what_failed()
 
     def drain(self) -> bool:
-        """Drain every pipeline; return whether they go on. Never waits."""
-        if self.running and self._stopping is None:
-            self._stopping = asyncio.create_task(self.supervisor.stop(), name="streamflow: stopping the supervisor")
+        """Drain every pipeline; return whether they go on. Never waits, and sets no deadline."""
+        if self.running:
+            self.supervisor.begin_stop()
         return self.running
 
     def doing(self) -> str:
@@ -54,7 +48,7 @@ class Supervised:
     def _raise_what_failed(self) -> None:
         stats = self.supervisor.stats()
         failed = [
-            f"{name}: {status.error or 'not drained in time'}"
+            f"{name}: {status.error or 'cancelled'}"
             for name, status in stats.items()
             if status.state in {"failed", "cancelled"}
         ]

@@ -20,8 +20,9 @@ from typing import Self
 from streamflow.engine.clock import seconds_of
 from streamflow.engine.shielding import finish
 from streamflow.errors import UsageError
-from streamflow.serving.kept import Kept, PipelineStatus, Recipe, State
+from streamflow.serving.kept import Kept, Recipe
 from streamflow.serving.restarting import Restart
+from streamflow.serving.states import PipelineStatus, State
 
 __all__ = ["Health", "Supervisor"]
 
@@ -146,14 +147,18 @@ class Supervisor:
 
         Cancellation: cancels the pipelines at once, waits until they are closed, then goes on as it came.
         """
-        self.stopping.set()
-        for kept in self._kept.values():
-            kept.stop()
+        self.begin_stop()
         try:
             if tasks := self._tasks():
                 await asyncio.wait(tasks, timeout=self.drain if deadline is None else deadline)
         finally:
             await self._cancelled()
+
+    def begin_stop(self) -> None:
+        """Ask every pipeline to stop reading and to finish, without a deadline. Never waits: `wait()` does."""
+        self.stopping.set()
+        for kept in self._kept.values():
+            kept.stop()
 
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [kept.task for kept in self._kept.values() if kept.task is not None and not kept.task.done()]

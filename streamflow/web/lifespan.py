@@ -73,8 +73,8 @@ def lifespan(
             the server waits for its responses (`timeout_graceful_shutdown` of uvicorn).
         note_signals: see SIGINT and SIGTERM before the server does, and pass them on to it. uvicorn does not need it.
             granian and hypercorn tell only after their last response that they stop, and wait for a live one for ever
-            (hypercorn on Python 3.11 breaks it off): with this, live responses end by themselves at once. hypercorn's
-            worker processes get no signal; there it takes `--workers 0`, or live responses that have an end.
+            (hypercorn on Python 3.11 breaks it off): with this, live responses end by themselves at once. The worker
+            processes of hypercorn get no signal, and do not need it: what their parent tells them is seen.
 
     A pipeline that fails does not end the application: it is logged, and told by `web.status()`. What `own` raises is
     raised. Only the lifespan of the outermost application counts: those of mounted ones are not run by Starlette.
@@ -120,10 +120,11 @@ async def _watched(
     async def watch() -> None:
         await server.until(server.begun)
         supervisor.stopping.set()
-        for one in shared:
-            await one.close()
-        await server.until(server.hurried)
-        supervisor.cancel()
+        async with asyncio.TaskGroup() as closing:  # side by side: one that closes slowly keeps nobody waiting
+            for one in shared:
+                closing.create_task(one.close(), name="streamflow:lifespan:close")
+            await server.until(server.hurried)
+            supervisor.cancel()
 
     with server.noting() if note_signals else nullcontext():
         task = asyncio.create_task(watch(), name="streamflow:lifespan:watch")

@@ -11,7 +11,7 @@ from typing import Any
 from streamflow.channel import ChannelStats
 from streamflow.observe.bottleneck import advice, bottleneck, sentence
 from streamflow.observe.statistics import RunStats, StageStats
-from streamflow.serving.kept import PipelineStatus
+from streamflow.serving.states import PipelineStatus
 from streamflow.serving.supervisor import Health, Supervisor
 from streamflow.web.shared import Shared, SharedStats
 

@@ -23,6 +23,8 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "shop_of_tests.py").write_text(SHOP)
     (tmp_path / "broken_of_tests.py").write_text("import not_there_at_all")
+    (tmp_path / "empty_of_tests.py").write_text("")
+    (tmp_path / "json.py").write_text(SHOP)
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "nightly_of_tests.py").write_text(SHOP)
     yield
@@ -40,7 +42,17 @@ def test_a_module_of_the_current_directory_is_found_also_in_a_folder():
     [
         ("shop_of_tests", r"names no pipeline. Write module:attribute, as in shop_of_tests:pipeline"),
         ("shop_of_tests:", "names no pipeline"),
-        (":orders", r"as in shop:pipeline"),
+        (":orders", r"as in shop:orders"),
+        ("shop_of_tests.py", r"as in shop_of_tests:pipeline"),
+        ("jobs.nightly_of_tests", r"as in jobs:nightly_of_tests"),
+        ("shop_of_tests:orders.", r"as in shop_of_tests:orders"),
+        (
+            "jobs:orders",
+            r"It is a package; name a module in it \(nightly_of_tests\), as in jobs.nightly_of_tests:orders",
+        ),
+        ("empty_of_tests:job", r"has no 'job'\. There is no pipeline in it"),
+        ("shop_of_tests:orders.rum", r"Pipeline in 'shop_of_tests' has no 'rum'\. Did you mean run"),
+        ("json:orders", r"It is not your json\.py: Python has a module of that name already"),
         ("shop_of_test:orders", r"There is no module 'shop_of_test' in .* Did you mean shop_of_tests"),
         ("jobs.nightly:orders", r"There is no module 'jobs\.nightly'"),
         ("jobs/nightly_of_tests.py:orders", r"is a path; name the module: jobs\.nightly_of_tests:orders"),
@@ -77,6 +89,7 @@ async def test_one_several_and_functions_that_make_them_are_pipelines():
         ([], "the list of pipelines is empty"),
         (3, "not int"),
         (lambda: 3, "'<lambda>' returned int, not a Pipeline"),
+        (lambda day, *, hour, minute=0: 3, "'<lambda>' is called without arguments .* and it needs day and hour"),
         ([sf.stream([1])], r"not Stream\. It has no sink yet"),
     ],
 )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +170,126 @@ def test_a_module_that_leaves_by_sys_exit_is_taken_at_its_word(shop, tmp_path, l
     (tmp_path / "leaving.py").write_text(f"import sys\n\nsys.exit({leaving})\n")
     with shop("leaving:job") as process:
         assert ended(process) == (code, "", words)
+
+
+# --- the file of --stats ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nowhere/stats.json", "--stats nowhere/stats.json: no file can be written there: No such file or directory."),
+        (".", "--stats . is a directory; name a file in it: --stats ./stats.json"),
+        ("", "--stats needs a file to write to"),
+    ],
+)
+def test_a_file_that_cannot_be_is_said_before_anything_begins(shop, tmp_path, path, words):
+    with shop("shop:short", "--stats", path) as process:
+        code, _, err = ended(process)
+    assert code == 2
+    assert words in err
+    assert "started" not in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.py", "tmp"]
+
+
+def test_a_file_that_cannot_be_written_any_more_is_said_and_leaves_nothing_beside(shop, tmp_path):
+    (tmp_path / "gone.py").write_text(
+        "import streamflow as sf\nfrom pathlib import Path\n"
+        "def job():\n    Path('stats.json').mkdir()\n    return sf.stream([1]).to(sf.count(), name='short')\n"
+    )
+    with shop("gone:job", "--stats", "stats.json") as process:
+        code, _, err = ended(process)
+    assert code == 1
+    assert "finished after" in err
+    assert "the numbers could not be written to stats.json: Is a directory" in err
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_the_file_is_found_again_when_the_module_goes_elsewhere(shop, tmp_path):
+    (tmp_path / "going.py").write_text("import os\nfrom shop import short\nos.chdir('tmp')\n")
+    with shop("going:short", "--stats", "stats.json") as process:
+        assert ended(process)[0] == 0
+    assert json.loads((tmp_path / "stats.json").read_text())[0]["name"] == "short"
+
+
+def test_what_is_no_file_is_written_into(shop, tmp_path):
+    """As /dev/null and /dev/stdout are, which a superuser could replace."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as reader:
+        with shop("shop:short", "--stats", pipe) as process:
+            assert ended(process)[0] == 0
+        assert json.loads(reader.read())[0]["name"] == "short"
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_one(shop, tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    with shop("shop:short", "--stats", "link.json") as process:
+        assert ended(process)[0] == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())
+
+
+# --- as a stranger writes it -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("import streamflow as sf\ndef job(:\n", 2), ("x = 1\n1 / 0\n", 2), ("import not_there_at_all\n", 1)],
+)
+def test_a_module_that_cannot_be_imported_is_said_with_the_line(shop, tmp_path, text, line):
+    (tmp_path / "wrong.py").write_text(text)
+    with shop("wrong:job") as process:
+        code, _, err = ended(process)
+    assert code == 1
+    assert err.splitlines()[-1] == f"  at {tmp_path / 'wrong.py'}:{line}"
+
+
+def test_an_error_that_came_from_no_line_of_the_users_names_none(shop, tmp_path):
+    (tmp_path / "bare.py").write_text("import functools\njob = functools.partial(int, 'seven')\n")
+    with shop("bare:job") as process:
+        code, _, err = ended(process)
+    assert (code, err) == (1, "streamflow: ValueError: invalid literal for int() with base 10: 'seven'\n")
+
+
+def test_in_a_directory_with_a_space_a_function_with_arguments_is_said(start, tmp_path):
+    (tmp_path / "a shop").mkdir()
+    (tmp_path / "a shop" / "shop.py").write_text("def orders(day):\n    pass\n")
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with start("run", "shop:orders", env=environment, at=tmp_path / "a shop") as process:
+        code, _, err = ended(process)
+    assert code == 2
+    assert "'orders' is called without arguments to make the pipeline, and it needs day." in err
+    assert "def job(): return orders(...)" in err
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_without_a_standard_stream_it_runs_as_well(tmp_path, closed):
+    """uvloop ends a process in which a socket takes the number of standard error."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    command = ["sh", "-c", f'exec "$0" -m streamflow run shop:short --stats stats.json {closed}>&-', sys.executable]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "stats.json").read_text())[0]["outcome"] == "succeeded"
+
+
+def test_the_third_signal_leaves_also_where_nobody_can_be_told(shop, tmp_path):
+    (tmp_path / "deaf.py").write_text(
+        "import asyncio, os\nimport streamflow as sf\nfrom shop import numbers\n"
+        "async def deaf(items):\n    async for item in items:\n        yield item\n"
+        "        print('stuck', flush=True)\n        os.close(2)\n"
+        "        while True:\n            try:\n                await asyncio.sleep(3600)\n"
+        "            except asyncio.CancelledError:\n                print('cancelled', flush=True)\n"
+        "job = sf.stream(numbers).through(deaf).to(sf.count(), name='deaf', grace=3600)\n"
+    )
+    with shop("deaf:job", "--loop", "asyncio") as process:
+        assert process.stdout.readline() == "stuck\n"
+        process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 20
+        while process.poll() is None:  # nothing says when each was heard
+            assert time.monotonic() < until
+            time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+        assert process.returncode == 143

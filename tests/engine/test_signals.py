@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from streamflow.engine.signals import listening, may_handle, mind
+from streamflow.engine.signals import listening, may_handle, mind, say
 
 
 class Unheard(Exception):
@@ -81,3 +81,15 @@ def test_outside_the_main_thread_nothing_is_installed(mine):
     assert able == [False]
     assert may_handle()
     assert signal.getsignal(signal.SIGTERM) is mine
+
+
+@pytest.mark.parametrize("broken", [None, OSError(5, "the terminal is gone"), ValueError("closed")])
+def test_that_nobody_can_be_told_stops_nothing(broken, monkeypatch):
+    """A process that was asked to leave at once must not be kept by an error in saying so."""
+
+    class Gone:
+        def write(self, text):
+            raise broken
+
+    monkeypatch.setattr("sys.stderr", Gone() if broken else None)
+    say("leaving with work unfinished")

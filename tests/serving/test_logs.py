@@ -97,15 +97,34 @@ async def test_a_run_within_a_run_has_the_name_of_the_outer_pipeline(logger):
     assert lines()[0]["pipeline"] == "outer"
 
 
-def test_a_name_that_was_given_stays(logger):
+def test_the_names_of_the_pipeline_and_the_stage_cannot_be_overwritten_and_what_was_given_is_kept_apart(logger):
     log, lines = logger
 
     async def sink(items):
         async for _ in items:
-            log.info("said", extra={"pipeline": "mine"})
+            log.info("said", extra={"pipeline": "mine", "stage": "sink"})
 
+    log.info("outside", extra={"pipeline": "mine"})
     asyncio.run(sf.pipeline([1], sink, name="orders"))
-    assert (lines()[0]["pipeline"], lines()[0]["stage"]) == ("mine", "sink")
+    outside, inside = lines()
+    assert outside["pipeline"] == "mine"
+    assert (inside["pipeline"], inside["stage"], inside["extra_pipeline"]) == ("orders", "sink", "mine")
+    assert "extra_stage" not in inside
+
+
+def test_two_handlers_that_give_names_give_the_same(logger):
+    log, lines = logger
+    other = logging.StreamHandler(io.StringIO())
+    other.addFilter(Names())
+    log.handlers.insert(0, other)
+
+    def tell(item):
+        log.info("said", extra={"stage": 3})
+        return item
+
+    asyncio.run(sf.pipeline([1], sf.map(tell), sf.drain(), name="orders"))
+    log.removeHandler(other)
+    assert (lines()[0]["stage"], lines()[0]["extra_stage"]) == ("list + map", 3)
 
 
 def test_another_format_is_refused():
@@ -118,10 +137,12 @@ import logging, sys
 from streamflow.serving.logs import configure_logs
 configure_logs("text", tracebacks=sys.argv[1] == "1")
 logging.getLogger("mine").info("hello", extra={"pipeline": "orders", "stage": "map"})
+logging.getLogger("mine").info("%s and %s", 1, extra={"pipeline": 7})
 try:
     1 / 0
 except ZeroDivisionError as error:
     error.add_note("the note")
+    error.__notes__.append(3)
     logging.getLogger("mine").error("failed", exc_info=error)
 """
 
@@ -130,8 +151,9 @@ except ZeroDivisionError as error:
 @pytest.mark.parametrize("tracebacks", ["0", "1"])
 def test_text_shows_the_names_and_the_notes_and_the_traceback_where_asked_for(tracebacks):
     done = subprocess.run([sys.executable, "-c", PROGRAM, tracebacks], capture_output=True, text=True, check=True)
-    first, second, *more = done.stderr.splitlines()
+    first, wrong, second, *more = done.stderr.splitlines()
     assert first.endswith("INFO    orders > map: hello")
+    assert wrong.endswith("INFO    7: %s and %s (1,) (TypeError when these were put together)")
     assert second.endswith("ERROR   mine: failed")
     assert any("the note" in line for line in more)
     assert any("Traceback" in line for line in more) == (tracebacks == "1")

@@ -84,3 +84,65 @@ def test_the_second_signal_cancels():
         asyncio.run(serve(supervisor))
     assert leaving.value.code == 143
     assert supervisor.health().states == {"a": "cancelled"}
+
+
+# --- the deadline ----------------------------------------------------------------------------------------------------
+
+
+async def told_and_stuck(items):
+    async for _ in items:
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.Event().wait()
+
+
+def never_done(name="a", **options):
+    return Supervisor({name: lambda: sf.stream(endless).to(told_and_stuck)}, **options)
+
+
+def served(*things, **options):
+    """Serve until a deadline cancels; return the exit code and the seconds that it took (of the loop's own clock)."""
+
+    async def main():
+        begin = asyncio.get_running_loop().time()
+        try:
+            await serve(*things, **options)
+        except SystemExit as leaving:
+            return leaving.code, asyncio.get_running_loop().time() - begin
+
+    return main()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("own", "options", "seconds"),
+    [
+        (300, {}, 300),  # what the supervisor was made with, not the 20 seconds of a pipeline
+        (300, {"drain": 7}, 7),  # what is said to `serve` counts, shorter
+        (3, {"drain": 70}, 70),  # or longer
+    ],
+)
+async def test_the_deadline_is_what_serve_was_told_or_else_the_supervisors_own(own, options, seconds):
+    code, took = await served(never_done(drain=own), **options)
+    assert code == 143
+    assert took == pytest.approx(seconds, abs=1)
+
+
+@pytest.mark.virtual_time
+async def test_of_several_the_longest_deadline_counts():
+    idle = Supervisor({"idle": lambda: sf.stream(endless).to(sf.drain())}, drain=50)
+    code, took = await served(never_done(drain=3), idle, sf.stream([1]).to(sf.count()))
+    assert code == 143
+    assert took == pytest.approx(50, abs=1)
+
+
+async def test_its_life_is_told(caplog):
+    caplog.set_level("INFO", logger="streamflow.serving")
+
+    async def sink(items):
+        async for item in items:
+            if item == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+    await serve(Supervisor({"orders": lambda: sf.stream(endless).to(sink)}))
+    assert {record.pipeline for record in caplog.records} == {"orders"}
+    assert [record.event for record in caplog.records] == ["started", "draining", "drained"]

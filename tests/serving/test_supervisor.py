@@ -435,11 +435,21 @@ def test_cancelled_at_any_moment_it_leaves_nothing_running_and_nothing_half_comm
 
 
 @pytest.mark.parametrize(
-    "options", [{"drain": 0}, {"drain": float("inf")}, {"steady": -1}, {"pipelines": {"x": 3}}], ids=str
+    "options",
+    [{"drain": 0}, {"drain": float("inf")}, {"steady": -1}, {"pipelines": {"x": 3}}],
+    ids=str,
 )
 def test_what_cannot_mean_anything_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(sf.UsageError):
         Supervisor(**options)
+
+
+def test_a_function_that_needs_arguments_is_refused_before_the_start() -> None:
+    def orders(day: int) -> sf.Pipeline[int]:
+        return sf.Pipeline([day], sf.count())
+
+    with pytest.raises(sf.UsageError, match=r"'orders' is called without arguments .* it needs day\."):
+        Supervisor({"orders": orders})  # type: ignore[dict-item]  # the mistake
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,43 @@ async def test_when_the_server_begins_to_stop_live_streams_end_and_pipelines_go_
 
 
 @virtual
+async def test_one_that_closes_slowly_keeps_neither_the_others_nor_a_hurry_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """H83, H85."""
+    server = Server()
+    monkeypatch.setattr(signal, "getsignal", lambda _: server.handle_exit)
+    loop = asyncio.get_running_loop()
+    log: list[str] = []
+
+    async def slow() -> AsyncGenerator[int, None]:
+        try:
+            while True:
+                yield 1
+                await asyncio.sleep(1)
+        finally:
+            await asyncio.sleep(4)
+            log.append("slow closed")
+
+    first, second = Shared(sf.Source(slow)), Shared(sf.interval(1.0))
+    app = Starlette()
+    begin = loop.time()
+    async with (
+        lifespan({"ticks": lambda: committing(log)}, shared=[first, second])(app),
+        asyncio.TaskGroup() as group,
+    ):
+        clients = [group.create_task(each.stream().collect()) for each in (first, second)]
+        await asyncio.sleep(3.5)
+        server.should_exit = True
+        await clients[1]
+        assert loop.time() - begin < 5
+        server.force_exit = True
+        await until(lambda: "aborted" in log)
+        assert log == ["opened", "aborted"]
+    assert log == ["opened", "aborted", "slow closed"]
+
+
+@virtual
 async def test_a_server_that_is_in_a_hurry_cancels_what_is_being_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     """H85."""
     server = Server()
@@ -188,6 +225,55 @@ async def test_a_server_that_is_in_a_hurry_cancels_what_is_being_drained(monkeyp
 
     assert 20 < loop.time() < 40
     assert log == ["opened", "aborted"]
+
+
+@pytest.mark.parametrize("draining", [False, True])
+@virtual
+async def test_a_server_that_cancels_the_lifespan_drains_no_more_and_all_is_closed(draining: bool) -> None:
+    loop = asyncio.get_running_loop()
+    log: list[str] = []
+    leave = asyncio.Event()
+
+    async def stuck(number: int) -> int:
+        await asyncio.sleep(10_000)
+        return number
+
+    @asynccontextmanager
+    async def own(app: Any) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            log.append("pool closed")
+
+    def pipeline() -> sf.Pipeline[Any]:
+        return sf.Pipeline(sf.interval(1.0), sf.map(stuck), committing_sink(log))
+
+    async def serve() -> None:
+        async with lifespan({"stuck": pipeline}, own=own, drain=5000)(Starlette()):
+            await leave.wait()
+
+    server = asyncio.create_task(serve())
+    await asyncio.sleep(2.5)
+    if draining:
+        leave.set()
+        await asyncio.sleep(10)
+        assert log == ["opened"]
+    begin = loop.time()
+    server.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await server
+    assert loop.time() - begin < 20
+    assert log == ["opened", "aborted", "pool closed"]
+
+
+async def test_a_shared_stream_that_cannot_be_opened_ends_what_had_begun() -> None:
+    log: list[str] = []
+    prices = Shared([1])
+    async with prices:
+        with pytest.raises(sf.UsageError):
+            async with lifespan({"ticks": lambda: committing(log)}, shared=[prices])(Starlette()):
+                pytest.fail("it began")
+    assert "opened" not in log or log[-1] in {"committed", "empty", "aborted"}
 
 
 @pytest.fixture
