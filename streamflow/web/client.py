@@ -92,6 +92,7 @@ class Client:
     async def __aenter__(self) -> Self:
         """Begin to watch."""
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
@@ -191,7 +192,7 @@ class Client:
         """
         if self._server is not None and self._server.disconnected:
             await self._until_cancelled()
-        began = self._loop.time()
+        began = self._now()
         if self._limited:
             self._arm(began)
         try:
@@ -200,7 +201,7 @@ class Client:
             await self._until_cancelled()
         finally:
             self._deadline = math.inf
-            spent = self._loop.time() - began
+            spent = self._now() - began
             self.waited += spent
         if self._rated:
             self._patience.waited(spent)
@@ -248,7 +249,7 @@ class Client:
         self._timer = None
         if self._watcher is None:
             self._begin_to_watch()
-        if self._deadline <= self._loop.time():
+        if self._deadline <= self._now():
             self._leave(self._running_out)
         elif self._deadline < math.inf:
             self._set_timer()

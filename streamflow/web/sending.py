@@ -13,6 +13,7 @@ What lives here: `Head` and `Delivery`. What must not: watching the client (clie
 from __future__ import annotations
 
 import threading
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,21 +104,23 @@ class Delivery:
         _turns.last = self.budget
         return False
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> Awaitable[None]:
         """Send a piece. Cancellation: it may have been sent."""
         if self._encoder is not None:
             data = self._encoder.feed(data)
         if not self._ready:
-            await self._prepare(len(data))
+            return self._send_first(data)
         self.bytes += len(data)
-        await self._client.send({"type": "http.response.body", "body": data, "more_body": True})
+        return self._client.send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _prepare(self, size: int) -> None:
-        """Do what has to be done before the first piece; before each one, if the body must have a certain length."""
+    async def _send_first(self, data: bytes) -> None:
+        """Send a piece before which there is something to do: the first one, or one of a body of a certain length."""
         if not self._plain:
-            self._check_length(self.bytes + size)
+            self._check_length(self.bytes + len(data))
         if not self.started:
             await self._start()
+        self.bytes += len(data)
+        await self._client.send({"type": "http.response.body", "body": data, "more_body": True})
         self._ready = self._plain
 
     async def _start(self) -> None:
