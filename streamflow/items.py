@@ -1,6 +1,11 @@
 """The items of a running stream: what `Stream.open()` gives and what `async for` over a `Stream` uses.
 
-What lives here: `Items`. What must not: describing a stream (streams.py), how a run ends (engine/).
+What lives here: `Items`, and `Opened`, the block around them. What must not: describing a stream (streams.py), how a
+run ends (engine/).
+
+*An iterator that is dropped stops its run*, so nothing here may keep one alive. The traceback of a cancellation holds
+every frame that it went through, and whoever keeps the exception keeps them all: so our frames forget their iterator
+when they are cancelled. The rest of it: engine/departures.py.
 """
 
 from __future__ import annotations
@@ -9,16 +14,18 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from operator import length_hint
+from types import TracebackType
 from typing import Generic, TypeVar, cast
 
 from streamflow.engine.conductor import Run
+from streamflow.engine.departures import Attendance
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
 from streamflow.observe.statistics import RunStats, snapshot
 from streamflow.resolving import resolve_sink
 from streamflow.stages import Plan
 
-__all__ = ["Items"]
+__all__ = ["Items", "Opened"]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -43,6 +50,7 @@ class Items(Generic[T]):
         self._hand: Iterator[T] = iter(())
         self._asking = False
         self._closed = False
+        self._attendance: Attendance | None = None
 
     def __repr__(self) -> str:
         """Show the name and where it stands."""
@@ -59,7 +67,13 @@ class Items(Generic[T]):
             return item
         if self._closed:
             raise StopAsyncIteration
-        hand = await self._next_hand()
+        if self._attendance is None or not self._attendance.noted:
+            self._note_asker()
+        try:
+            hand = await self._next_hand()
+        except asyncio.CancelledError:
+            del self
+            raise
         if hand is None:
             await self.aclose()
             raise StopAsyncIteration
@@ -83,10 +97,16 @@ class Items(Generic[T]):
             try:
                 return await self._output().next_hand()
             except asyncio.CancelledError:
+                del self
                 raise
             except BaseException as error:
                 await self.close_after(error)
                 raise
+
+    def _note_asker(self) -> None:
+        if self._attendance is None:
+            self._attendance = Attendance(self)
+        self._attendance.note()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -150,6 +170,11 @@ class Items(Generic[T]):
         if self._run is not None:
             await self._run.close_after(error)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been closed; the end of the items closes it, too."""
+        return self._closed
+
     def _leave(self) -> None:
         self._closed = True
         self._hand = iter(())
@@ -167,3 +192,31 @@ class Items(Generic[T]):
             loop = run.over.get_loop()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(run.cancel)
+
+
+class Opened(Generic[T]):
+    """A stream that runs for a block: what `Stream.open()` returns, to be entered once.
+
+    It is no generator: if the garbage collector finds one together with the generator that it is used in, both are
+    closed at once, and one of them in vain.
+    """
+
+    def __init__(self, items: Items[T]) -> None:
+        """Prepare; nothing runs yet."""
+        self._items: Items[T] | None = items
+
+    async def __aenter__(self) -> Items[T]:
+        """Return the items."""
+        if self._items is None:
+            raise UsageError("This block was entered before. Call open() again for another run: `stream.open()`.")
+        self._entered, self._items = self._items, None
+        return self._entered
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the run, and wait until everything is closed."""
+        if error is None:
+            await self._entered.aclose()
+        else:
+            await self._entered.close_after(error)

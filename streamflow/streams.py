@@ -9,15 +9,14 @@ Both are one idea, so they live in one file: `Stream.to(sink)` is a `Pipeline`, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from streamflow.blocking import Blocking
 from streamflow.callables import caller
 from streamflow.engine.reader import Reader
 from streamflow.errors import UsageError
-from streamflow.items import Items
+from streamflow.items import Items, Opened
 from streamflow.jobs import Job
 from streamflow.methods.accumulating import Accumulating
 from streamflow.methods.aggregates import Aggregates
@@ -201,10 +200,7 @@ class Stream(
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def open(
-        self, *, maxsize: int = MAXSIZE, max_bytes: int = MAX_BYTES, grace: float = GRACE
-    ) -> AsyncGenerator[Items[T_co], None]:
+    def open(self, *, maxsize: int = MAXSIZE, max_bytes: int = MAX_BYTES, grace: float = GRACE) -> Opened[T_co]:
         """Run the stream for a block: `async with stream.open() as items: async for item in items: ...`.
 
         Nothing is read before the first item is asked for. At the end of the block, however it ends, the stages are
@@ -213,13 +209,7 @@ class Stream(
 
         Raises at the `async for` what a stage raises; at the end of the block what failed while closing.
         """
-        items: Items[T_co] = Items(Plan(self._source, self._stages, None, "stream", maxsize, max_bytes, grace))
-        try:
-            yield items
-        except BaseException as error:
-            await items.close_after(error)
-            raise
-        await items.aclose()
+        return Opened(Items(Plan(self._source, self._stages, None, "stream", maxsize, max_bytes, grace)))
 
     async def run(self) -> None:
         """Run it for the effects of its stages, dropping the items that come out; see `sf.drain`.

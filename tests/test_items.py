@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Any
 
 import pytest
 
 import streamflow as sf
+from streamflow.errors import UsageError
 from streamflow.testing import Outcome, TrackedSource, cancel_everywhere
 
 
@@ -102,3 +103,49 @@ def test_cancelled_at_any_step_nothing_that_was_not_taken_is_lost() -> None:
         assert reading.got == list(range(len(reading.got)))
 
     cancel_everywhere(Reading, check)
+
+
+class Endless:
+    """A source that says whether it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __call__(self) -> AsyncGenerator[int, None]:
+        try:
+            for number in range(1_000_000):
+                await asyncio.sleep(1)
+                yield number
+        finally:
+            self.closed = True
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("pause", [0, 10], ids=["while it waits for an item", "between two items"])
+async def test_a_bare_loop_that_is_cancelled_closes_its_stream_though_the_exception_is_kept(pause: float) -> None:
+    """P7: the traceback of the exception holds all the frames it went through."""
+    source = Endless()
+
+    async def loop() -> None:
+        async for _ in sf.stream(source):
+            await asyncio.sleep(pause)
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(5.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as kept:
+        await task
+    await asyncio.sleep(0.01)
+
+    assert source.closed
+    assert kept.value.__traceback__ is not None
+
+
+async def test_a_block_is_entered_once() -> None:
+    block = sf.stream([1]).open()
+    async with block:
+        pass
+
+    with pytest.raises(UsageError, match=r"entered before\. Call open\(\) again"):
+        async with block:
+            pass

@@ -208,17 +208,14 @@ class Client:
             self._patience.received(len(message.get("body", b"")))
 
     async def last_look(self) -> None:
-        """See before the end whether the client is there: a response may be over before the watch has begun.
-
-        From now on nobody reads the body: it must not lie in the way of the end, for which hypercorn makes room there.
-        """
+        """See before the end whether the client is there: a response may be over before the watch has begun."""
         await asyncio.sleep(0)
         while self._watcher is not None and not (self._looks_on or self._watcher.done()):  # noqa: ASYNC110  # 3 turns
             await asyncio.sleep(0)
         if self._struck:
             await self._loop.create_future()  # it is cancelled here
         if self._inbox.unread:
-            self._inbox.abandon()
+            self._inbox.abandon()  # it would lie in the way of the end (lingering.py)
 
     async def _until_cancelled(self) -> None:
         """The server says that the client has left."""

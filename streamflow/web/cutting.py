@@ -1,7 +1,7 @@
 """How a response that cannot go on breaks its connection, so that nobody takes what came for the whole.
 
-What lives here: `breaking`, the message that no server can send, and `cut`, which aborts a connection. What must not:
-when that is right (responses.py).
+What lives here: `breaking`, the message that no server can send, `cut`, which aborts a connection, and `reachable`, by
+which it is found. What must not: when that is right (exchange.py).
 
 *Why raising is not enough.* A server breaks the connection of an app that raises in mid-response. Starlette's
 `BaseHTTPMiddleware` does not: the app's exception is kept, the body that it passes on simply ends, and the client gets
@@ -23,7 +23,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["breaking", "cut"]
+__all__ = ["breaking", "cut", "reachable"]
 
 _LINKS = ("__self__", "__wrapped__", "func", "send", "_send", "receive", "_receive", "transport", "writer")
 _MOST = 200  # objects to look at
@@ -61,7 +61,7 @@ def cut(scope: Mapping[str, Any], *ends: object) -> bool:
     """
     if not str(scope.get("http_version", "")).startswith("1"):
         return False
-    for thing in _reachable(ends):
+    for thing in reachable(*ends):
         if _is_transport(thing):
             _reset(thing.get_extra_info("socket"))
             thing.abort()
@@ -79,7 +79,7 @@ def _is_transport(thing: Any) -> bool:
     return callable(getattr(thing, "abort", None)) and callable(getattr(thing, "get_extra_info", None))
 
 
-def _reachable(ends: tuple[object, ...]) -> Iterator[Any]:
+def reachable(*ends: object) -> Iterator[Any]:
     """Walk from functions and methods to what they are bound to and close over, nearest first."""
     waiting, seen = list(ends), set(map(id, ends))
     for thing in waiting:

@@ -8,6 +8,7 @@ meanwhile breaks the connection off, and no client gets the beginning of one ver
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -62,13 +63,15 @@ def file(
         headers: as for `ranged`.
         **options: as for `ranged`.
 
-    Raises, when it is sent, `HTTPException(404)` where there is no such file, and `OSError`s for one that cannot be
-    read. A file that is changed while it is sent is `ObjectChanged`, and breaks the connection off.
+    Raises, when it is sent, `HTTPException(404)` where there is no such file; a directory, a pipe, and a name that no
+    file can have are none either. `OSError`s for one that cannot be read: a framework answers with 500, and the client
+    is told neither why nor where. A file that is changed while it is sent is `ObjectChanged`, and breaks the connection
+    off.
 
     Cancellation: as for `StreamResponse`.
     """
     name = os.fspath(path)
-    kind = media_type or guessed(name) or UNKNOWN
+    kind = media_type or _guessed(name) or UNKNOWN
     return Ranged(partial(_file, name, kind), filename, headers, options)
 
 
@@ -112,18 +115,42 @@ def object_(
     return Ranged(partial(_object, opened, location, media_type), filename, headers, options)
 
 
-async def _or_404(found: Awaitable[T]) -> T:
+_NOTHING_THERE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_LONGEST_KEY = 1024
+"""Bytes in the longest name of an object that S3, Google and Azure take."""
+
+
+async def _or_404(found: Awaitable[T], name: str) -> T:
+    """Answer that there is nothing, also for a name that nothing can have: names come from clients."""
     try:
         return await found
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in _NOTHING_THERE and not isinstance(error, FileNotFoundError):
+            raise
         raise HTTPException(404) from error
+    except Exception as error:
+        if not _is_impossible(name):
+            raise
+        raise HTTPException(404) from error
+
+
+def _is_impossible(name: str) -> bool:
+    try:
+        return "\0" in name or len(name.encode(errors="surrogateescape")) > _LONGEST_KEY
+    except UnicodeEncodeError:
+        return True
+
+
+def _guessed(name: str) -> str | None:
+    """Return the type that a suffix stands for, also where the rest is no text."""
+    return guessed(name.encode(errors="replace").decode())
 
 
 # --- files -------------------------------------------------------------------------------------------------------
 
 
 async def _file(path: str, media_type: str) -> Sized:
-    status = await _or_404(_status(path))
+    status = await _or_404(_status(path), path)
     version = Version(_etag(status), datetime.fromtimestamp(status.st_mtime, UTC))
     return Sized(partial(_bytes_of_file, path, _etag(status)), status.st_size, version, media_type)
 
@@ -168,8 +195,8 @@ def _etag(status: os.stat_result) -> str:
 
 
 async def _object(store: Store, location: Location, media_type: str | None) -> Sized:
-    stored = await _or_404(store.info(location.key))
-    kind = media_type or stored.content_type or guessed(location.key) or UNKNOWN
+    stored = await _or_404(store.info(location.key), location.key)
+    kind = media_type or stored.content_type or _guessed(location.key) or UNKNOWN
     read: Callable[[int, int], Source[bytes]] = partial(_bytes_of_object, store, location, stored)
     return Sized(read, stored.size, Version(stored.etag, stored.modified), kind)
 

@@ -73,8 +73,9 @@ def lifespan(
             the server waits for its responses (`timeout_graceful_shutdown` of uvicorn).
         note_signals: see SIGINT and SIGTERM before the server does, and pass them on to it. uvicorn does not need it.
             granian and hypercorn tell only after their last response that they stop, and wait for a live one for ever
-            (hypercorn on Python 3.11 breaks it off): with this, live responses end by themselves at once. The worker
-            processes of hypercorn get no signal, and do not need it: what their parent tells them is seen.
+            (hypercorn on Python 3.11 breaks it off): with this, live responses end by themselves at once. A worker
+            process of hypercorn gets no signal when it has to stop, but sees it all the same. Where there are several,
+            the first that has ended has the others killed: with this, they go on to their end.
 
     A pipeline that fails does not end the application: it is logged, and told by `web.status()`. What `own` raises is
     raised. Only the lifespan of the outermost application counts: those of mounted ones are not run by Starlette.

@@ -21,7 +21,7 @@ from streamflow.limits import check_capacity
 from streamflow.stages import Source
 from streamflow.streams import Stream
 from streamflow.web.multipart_parser import Event, FormParser, boundary_of, parameters_of
-from streamflow.web.refusals import MalformedForm, RequestTooLarge, refusing
+from streamflow.web.refusals import MalformedForm, RequestTooLarge
 from streamflow.web.requests import MAX_BODY, MIN_RATE, WINDOW, BodyReader
 
 __all__ = ["Part", "Parts", "parts"]
@@ -79,16 +79,15 @@ def parts(
     boundary = boundary_of(request.headers.get("content-type", ""))
     reader = BodyReader(request, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, window=window)
     limits = {"max_parts": max_parts, "max_header_bytes": max_header_bytes, "max_part_bytes": max_part_bytes}
-    return Parts(request, reader, FormParser(boundary, **limits))
+    return Parts(reader, FormParser(boundary, **limits))
 
 
 class Parts:
-    """The parts of one form, to iterate once; made by `parts`."""
+    """The parts of one form, to iterate once; made by `parts`. They come from `reader`."""
 
-    def __init__(self, request: Request, reader: BodyReader, parser: FormParser) -> None:
+    def __init__(self, reader: BodyReader, parser: FormParser) -> None:
         """Read nothing yet."""
-        self._scope = request.scope
-        self._reader = reader
+        self.reader = reader
         self._parser = parser
         self._events: deque[Event] = deque()
         self._current: weakref.ref[Part] | None = None  # a part holds its form: weak, so that both go with the loop
@@ -107,7 +106,7 @@ class Parts:
             while not self._over:
                 event = await self._event()
                 if isinstance(event, Headers):
-                    with refusing(self._scope):
+                    with self.reader.refusing():
                         part = Part(self, event)
                     self._current = weakref.ref(part)
                     return part
@@ -143,13 +142,13 @@ class Parts:
     async def _event(self) -> Event:
         """Return the next event; `None` also at the end of the form. What failed once fails again."""
         if not self._claimed:
-            self._reader.claim()
+            self.reader.claim()
             self._claimed = True
         while not self._events and not self._over:
             if self._failure is not None:
                 raise self._failure
             try:
-                with refusing(self._scope):
+                with self.reader.refusing():
                     await self._read_on()
             except Exception as error:
                 self._failure = error
@@ -157,7 +156,7 @@ class Parts:
         return self._events.popleft() if self._events else None
 
     async def _read_on(self) -> None:
-        data = await self._reader.chunk()
+        data = await self.reader.chunk()
         if data:
             self._events.extend(self._parser.feed(data))
         else:
@@ -213,7 +212,8 @@ class Part:
         while chunk := await self._form.chunk(self):
             content += chunk
             if len(content) > max_bytes:
-                raise RequestTooLarge(f"The part {self.name!r} has more bytes", max_bytes, "max_bytes")
+                with self._form.reader.refusing():
+                    raise RequestTooLarge(f"The part {self.name!r} has more bytes", max_bytes, "max_bytes")
         return bytes(content)
 
     async def text(self, max_bytes: int = 65536) -> str:

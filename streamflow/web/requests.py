@@ -16,7 +16,9 @@ what the bytes mean (multipart.py, formats/).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from starlette.requests import Request
 
@@ -26,8 +28,9 @@ from streamflow.limits import check_capacity
 from streamflow.stages import Source
 from streamflow.streams import Stream
 from streamflow.web.inbox import Inbox
+from streamflow.web.lingering import linger
 from streamflow.web.patience import Patience
-from streamflow.web.refusals import ClientDisconnected, RequestTimeout, RequestTooLarge, refusing
+from streamflow.web.refusals import ClientDisconnected, Refusal, RequestTimeout, RequestTooLarge, refusing
 
 __all__ = ["MAX_BODY", "MIN_RATE", "WINDOW", "BodyReader", "body"]
 
@@ -91,7 +94,8 @@ class BodyReader:
         self, request: Request, *, max_bytes: int, timeout: float | None, min_rate: float | None, window: float
     ) -> None:
         """Check the limits and the header; nothing is read yet."""
-        self._begun = self._over = False
+        self._begun = self._over = self._given_up = False
+        self._task = _current_task()
         check_capacity("max_bytes", max_bytes)
         self._patience = Patience(
             None if timeout is None else seconds_of("timeout", timeout),
@@ -102,11 +106,11 @@ class BodyReader:
         self._request = request
         self._refuse_second_reader()
         self._length = _length_of(request.headers)
-        if self._length is not None and self._length > max_bytes:
-            with refusing(request.scope):
-                raise RequestTooLarge(f"The body has {self._length:,} bytes", max_bytes, "max_bytes")
         # From here on, so that a response knows before the first byte is asked for.
         self._inbox = Inbox.of(request.scope, request.receive)
+        if self._length is not None and self._length > max_bytes:
+            with self.refusing():
+                raise RequestTooLarge(f"The body has {self._length:,} bytes", max_bytes, "max_bytes")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give the chunks; the source of a stream. What is not read when it is closed will never be read."""
@@ -119,8 +123,20 @@ class BodyReader:
 
     def _abandon(self) -> None:
         """Nobody reads the rest: drop it as it comes."""
-        if not self._over:
+        if not (self._over or self._given_up):
+            self._given_up = True
             self._inbox.abandon()
+            linger(self._inbox, self._request.receive, self._task)
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Give the body up where the request is refused in this block, and say so in the answer."""
+        try:
+            with refusing(self._request.scope):
+                yield
+        except Refusal:
+            self._abandon()
+            raise
 
     def __del__(self) -> None:
         """Nobody can read on, as when a loop over parts was left: then a response must not wait for a reader."""
@@ -149,7 +165,7 @@ class BodyReader:
     async def chunk(self) -> bytes:
         """Return the next bytes, never none before the end: then `b""`. Cancellation: nothing was taken."""
         while not self._over:
-            with refusing(self._request.scope):
+            with self.refusing():
                 data, more = await self._message()
                 self._over = not more
                 self._check(len(data))
@@ -184,6 +200,14 @@ class BodyReader:
             raise ClientDisconnected(
                 f"The body ended after {came:,} of the {self._length:,} bytes its header promised."
             )
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    """Return the task of the request; none in a thread."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _whole_of(request: Request) -> bytes | None:

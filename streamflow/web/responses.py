@@ -64,6 +64,8 @@ class StreamResponse(Response):
         maxsize: capacity of each channel in items. By default small, but for the last one, whose items are bytes.
         max_bytes: capacity of each channel in bytes. This much is held for each client that reads slowly.
         on_complete: called with a `Sent` when the server has taken the last byte; a function or a coroutine function.
+            The client has everything by then: what it raises is raised here, for the log of the server, and changes
+            neither the response nor its outcome. What the other two raise is logged beside what they were told.
         on_disconnect: called with a `Reason` ("left", "stalled", "slow", "cancelled") when the client did not get
             everything.
         on_error: called with the exception when the stream failed.

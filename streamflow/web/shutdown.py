@@ -7,7 +7,8 @@ not: anything that stops something.
 ends (a live page, server-sent events) would keep it waiting for ever, or until its limit, and then be cut off. So what
 never ends has to be told earlier. ASGI has no message for that; but uvicorn's signal handler is a method of its server,
 which has the attributes `should_exit` and, after a second Ctrl-C, `force_exit`. They are read here; nothing is called
-or replaced. For other servers signals can be noted, where somebody asks for it: a handler of ours then passes each one
+or replaced. A worker process of hypercorn is told by an event that came to it when it was started: that is looked at,
+too. For other servers signals can be noted, where somebody asks for it: a handler of ours then passes each one
 on to the server's own.
 
 *Too early.* A server whose limit has passed cancels its open responses and does not wait until they are closed (H83).
@@ -16,6 +17,7 @@ on to the server's own.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import signal
 import threading
 import weakref
@@ -58,6 +60,8 @@ class Shutdown:
                     signal.signal(number, former if former is not None else signal.SIG_DFL)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if _told_by_its_parent():
+            return  # it is ending; hypercorn's parent kills all others as soon as the first one has ended
         self._signals += 1
         former = self._before.get(signal.Signals(number), signal.SIG_DFL)
         if callable(former):
@@ -68,7 +72,7 @@ class Shutdown:
 
     def begun(self) -> bool:
         """Return whether it has begun to stop, as far as it can be seen."""
-        return self._signals > 0 or self._says("should_exit")
+        return self._signals > 0 or self._says("should_exit") or _told_by_its_parent()
 
     def hurried(self) -> bool:
         """Return whether it was told a second time to stop, as far as it can be seen."""
@@ -82,6 +86,13 @@ class Shutdown:
         """Wait until `seen()`, which is `begun` or `hurried`. Cancellation: ends the wait."""
         while not seen():  # noqa: ASYNC110  # what is looked at tells nobody
             await asyncio.sleep(_PERIOD)
+
+
+def _told_by_its_parent() -> bool:
+    """Whether this is a process that was started with an event for its end, and that is set: hypercorn's (0.18)."""
+    given = getattr(multiprocessing.current_process(), "_kwargs", None) or {}
+    event = given.get("shutdown_event")
+    return event is not None and bool(event.is_set())
 
 
 class Cleanups:

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import struct
+import sys
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
@@ -36,6 +38,11 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "granian")
 IN_PYTHON = SERVERS[:3]
 """Those that run on the event loop of the test."""
+
+DEADLINE = 50.0
+"""Seconds for a test and its server, so that none hangs: many more than the longest takes on a busy machine."""
+
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 # ------------------------------------------------------------------------------------------------------------ servers
@@ -55,11 +62,11 @@ async def serving(
 
     `spec` is what `scope["asgi"]["spec_version"]` shall say; `middleware` puts a `BaseHTTPMiddleware` that does nothing
     around the app; without `lifespan` the app never sees a lifespan. `options` go to the server's own configuration.
-    Connections that are still open at the end are given a second.
+    Connections that are still open at the end are given a second. The whole block has `DEADLINE` seconds.
     """
     wrapped = _with_lifespan(_with_spec(_with_middleware(app, middleware), spec), lifespan)
     start = {"uvicorn": _uvicorn, "hypercorn": _hypercorn, "granian": _granian}[server.partition("-")[0]]
-    async with start(wrapped, server, options) as port:
+    async with asyncio.timeout(DEADLINE), start(wrapped, server, options) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -159,7 +166,7 @@ async def _granian(app: App, name: str, options: Mapping[str, Any]) -> AsyncGene
         yield port
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)  # noqa: ASYNC222  # it is dead
+        await until(lambda: os.waitpid(child, os.WNOHANG)[0])
 
 
 def _granian_process(app: App, port: int, options: Mapping[str, Any]) -> NoReturn:
@@ -167,11 +174,18 @@ def _granian_process(app: App, port: int, options: Mapping[str, Any]) -> NoRetur
     from granian.server.embed import Server  # noqa: PLC0415
 
     try:
+        _die_with_the_parent()
         asyncio.events._set_running_loop(None)  # that is the parent's
         server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, **options)
         asyncio.run(server.serve())
     finally:
         os._exit(1)
+
+
+def _die_with_the_parent() -> None:
+    """Leave no server behind when a test run is killed: it holds the output open, and who reads that would wait."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 async def _reachable(port: int, server: asyncio.Task[None] | None = None) -> None:
@@ -218,7 +232,12 @@ async def connect(
     plain.setblocking(False)
     if room is not None:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-    await asyncio.get_running_loop().sock_connect(plain, (parts.hostname, parts.port))
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.get_running_loop().sock_connect(plain, (parts.hostname, parts.port))
+    except BaseException:
+        plain.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=plain, limit=room or 1 << 16)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}"]
@@ -273,10 +292,14 @@ async def _read_chunks(reader: asyncio.StreamReader, answer: Answer) -> None:
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close as a client does that is done."""
+    """Close as a client does that is done; what the server does not take in five seconds it will never take."""
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        async with asyncio.timeout(5):
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+    except TimeoutError:
+        await reset(writer)
 
 
 async def reset(writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
@@ -187,6 +188,68 @@ async def test_a_file_that_is_changed_while_it_is_sent_breaks_the_connection_off
     assert len(DATA) > 2 * FILE_BLOCK
 
 
+HOSTILE = [
+    "",
+    "..",
+    "../..",
+    "a\0b",
+    "größe.csv\0",
+    "n" * 300,
+    "n/" * 3000,
+    "\ud800",
+    "folder",
+    "folder/",
+    "pipe",
+    "circle",
+]
+"""Names as clients send them, to whoever makes a path of them."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("opener", [file, lambda path: object_(f"file://{path}")], ids=["file", "object"])
+@pytest.mark.parametrize("ranges", [{}, {"Range": "bytes=0-1"}], ids=["whole", "range"])
+async def test_a_name_that_is_no_file_is_a_404_that_tells_nothing(path, name, opener, ranges):
+    """As Starlette's `StaticFiles` does it. A pipe is not opened: that would wait for ever."""
+    (path.parent / "folder").mkdir()
+    os.mkfifo(path.parent / "pipe")
+    (path.parent / "circle").symlink_to(path.parent / "circle")
+
+    app = Starlette(routes=[Route("/", endpoint_of(lambda: opener(f"{path.parent}/{name}")))])
+    async with asyncio.timeout(5):
+        answer = await call(app, headers=ranges)
+
+    assert (answer.status, answer.body) == (404, b"Not Found")
+
+
+async def test_a_name_that_is_no_text_is_a_name_all_the_same(path):
+    name = os.fsdecode(b"\xff.csv")
+    (path.parent / name).write_bytes(b"a")
+
+    answer = await call(file(path.parent / name))
+
+    assert (answer.body, answer.headers["content-type"]) == (b"a", "text/csv; charset=utf-8")
+
+
+async def test_a_file_that_must_not_be_read_is_an_error_that_tells_the_client_nothing(path, monkeypatch):
+    """It is the server's trouble, and belongs into its log: as root, a file's mode would stop nobody."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("streamflow.web.downloads.os.stat", refuse)
+    async with serving(Starlette(routes=[Route("/", endpoint_of(lambda: file(path)))])) as url:
+        answer = await fetch(url)
+
+    assert (answer.status, answer.body) == (500, b"Internal Server Error")
+
+
+def endpoint_of(respond):
+    async def endpoint(request):
+        return respond()
+
+    return endpoint
+
+
 @pytest.mark.parametrize("name", ["missing", ".", "größe.csv/x"])
 async def test_what_is_no_file_is_a_404_of_the_framework(path, name):
     async def not_found(request, error):
@@ -329,6 +392,25 @@ async def test_an_object_that_is_not_there_is_a_404(store):
     with pytest.raises(HTTPException) as raised:
         await call(object_("missing", store=store))
     assert raised.value.status_code == 404
+
+
+class Refusing(memory.MemoryStore):
+    """A store that refuses names, as S3 does with those that are too long."""
+
+    async def info(self, key):
+        raise ValueError(key)
+
+
+@pytest.mark.parametrize("key", ["a\0b", "n" * 1025])
+async def test_a_name_that_no_object_can_have_is_a_404(key):
+    with pytest.raises(HTTPException) as raised:
+        await call(object_(key, store=Refusing()))
+    assert raised.value.status_code == 404
+
+
+async def test_what_a_store_refuses_otherwise_is_an_error():
+    with pytest.raises(ValueError, match="fine"):
+        await call(object_("fine", store=Refusing()))
     with pytest.raises(HTTPException):
         await call(object_("memory://no-such-bucket/key"))
 
