@@ -137,9 +137,9 @@ clean:  ## remove all that make has made
 .venv/.bench: .venv/.dev
 	@echo "Installing the libraries that the benchmarks compare with into .venv ..."
 	@$(PY) -m pip install --quiet --editable '.[dev,bench]'
-	@command -v wrk >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && \
-		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk; } >/dev/null; } || \
-		echo "wrk could not be installed (on Debian, as root: apt-get install wrk): the benchmark 'load' is left out."
+	@{ command -v wrk && command -v hey; } >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk hey; } >/dev/null; } || \
+		echo "wrk and hey could not be installed (on Debian, as root: apt-get install wrk hey): 'load' is left out."
 	@touch $@
 
 .venv/.made: | .cache/tmp

@@ -73,7 +73,6 @@ class Client:
         self._server = inbox.server
         self._ignore_body = ignore_body
         self._rated = min_rate is not None
-        self._limited = self._rated or send_timeout is not None
         self._error: BaseException | None = None
         self._struck = False
         self._looks_on = False
@@ -193,8 +192,12 @@ class Client:
         if self._server is not None and self._server.disconnected:
             await self._until_cancelled()
         began = self._now()
-        if self._limited:
+        if self._rated:
             self._arm(began)
+        elif self._timeout is not None:
+            self._deadline = began + self._timeout
+            if self._timer is None:
+                self._set_timer()
         try:
             await self._send(message)
         except OSError:
@@ -224,20 +227,18 @@ class Client:
         await self._loop.create_future()
 
     def _arm(self, began: float) -> None:
-        """Set the clock. One timer serves many sends: it looks again when it is due."""
-        if self._rated:
-            left = self._patience.left()
-            slow = left is not None and (self._timeout is None or left < self._timeout)
-            limit = left if slow else self._timeout
-            self._running_out = "slow" if slow else "stalled"
-        else:
-            limit = self._timeout
+        """Set the clock, where patience may end before `send_timeout` does."""
+        left = self._patience.left()
+        slow = left is not None and (self._timeout is None or left < self._timeout)
+        limit = left if slow else self._timeout
         assert limit is not None
         self._deadline = began + limit
-        if self._timer is None or (self._rated and self._deadline < self._timer.when()):
+        self._running_out = "slow" if slow else "stalled"
+        if self._timer is None or self._deadline < self._timer.when():
             self._set_timer()
 
     def _set_timer(self) -> None:
+        """One timer serves many sends: it looks again when it is due."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self._deadline, self._time_is_up)

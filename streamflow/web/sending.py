@@ -133,9 +133,10 @@ class Delivery:
         if self._encoder is not None:
             data = self._encoder.feed(rest) + self._encoder.finish()
             self._encoder = None
-        if not self.started and self._plain:
+        if not self._plain:
+            self._check_length(self.bytes + len(data), over=True)
+        elif not self.started:
             self._head.headers["content-length"] = str(len(data))
-        self._check_length(self.bytes + len(data), over=True)
         if len(data) > PIECE:  # an encoder had much to say at its end
             await self.send(data[:-PIECE])
             data = data[-PIECE:]

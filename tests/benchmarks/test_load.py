@@ -1,9 +1,11 @@
-"""The server of `load` and what is read out of wrk's report."""
+"""The server of `load` and what is read out of the reports of wrk and hey."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,17 +49,34 @@ def test_a_handler_that_leaves_something_out_is_found_out():
         load._check_size(400, ("27.61", "MB"), 75_000, REPORT)
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk (Debian: apt install wrk)")
+@pytest.mark.parametrize("ask", [load._asked, load._timed])
 @pytest.mark.parametrize("who", load._WHO)
-def test_wrk_asks_and_nothing_fails(address, who):
-    answer = load._asked(address, "blocks", who, 4, 1)
+def test_they_ask_and_nothing_fails(address, who, ask):
+    needed = {load._asked: "wrk", load._timed: "hey"}[ask]
+    if shutil.which(needed) is None:
+        pytest.skip(f"needs {needed} (Debian: apt install wrk hey)")
+    answer = ask(address, "blocks", who, 4, 1)
     assert answer.requests > 0
     assert answer.slow > 0
     assert answer.errors == 0
 
 
-def test_without_wrk_it_says_so(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda _name: None)
+def test_what_hey_says_of_failures_is_counted(monkeypatch):
+    said = """
+  Requests/sec: 12.5
+  99% in 0.2500 secs
+Status code distribution:
+  [200]\t40 responses
+  [500]\t3 responses
+Error distribution:
+  [2]\tGet "http://127.0.0.1:1/": context deadline exceeded
+"""
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=said))
+    assert load._timed("http://127.0.0.1:1", "rows", "streamflow", 4, 1) == load._Answer(12.5, 250.0, 5)
+
+
+def test_where_one_of_them_is_missing_it_says_so(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "hey" else "/usr/bin/wrk")
     result = load.run()
-    assert "wrk is not installed" in result.text
+    assert "There is no hey here" in result.text
     assert not result.ratios
