@@ -1,7 +1,7 @@
 """Bytes on their way to a place: small items gathered into large blocks.
 
-What lives here: `Gather`, and the sentence a sink of bytes says to items that are not bytes. What must not: waiting,
-places. One hop into a thread or one request costs the same for 100 bytes as for 1 MiB.
+What lives here: `Gather`, `Pieces`, and the sentence a sink of bytes says to items that are not bytes. What must not:
+waiting, places. One hop into a thread or one request costs the same for 100 bytes as for 1 MiB.
 """
 
 from __future__ import annotations
@@ -10,9 +10,33 @@ from collections import deque
 
 from streamflow.errors import UsageError
 
-__all__ = ["MIB", "Gather", "positive"]
+__all__ = ["MIB", "Gather", "Pieces", "positive"]
 
 MIB = 1024 * 1024
+_WORTH = 64 * 1024
+
+
+class Pieces:
+    """Bytes that are sent one piece after the other as they came, which saves putting them end to end.
+
+    Example: `Pieces([memoryview(b"ab"), memoryview(b"c")]).whole()` is `b"abc"`.
+
+    Args:
+        views: the pieces; small ones are put end to end at once, since each takes room of its own.
+    """
+
+    def __init__(self, views: list[memoryview]) -> None:
+        """Keep them."""
+        self._size = sum(map(len, views))
+        self.views = views if self._size >= _WORTH * len(views) else [memoryview(_joined(views))]
+
+    def __len__(self) -> int:
+        """Return how many bytes they are."""
+        return self._size
+
+    def whole(self) -> bytes:
+        """Return them end to end; a single piece that is a whole item is that item itself."""
+        return _joined(self.views)
 
 
 class Gather:
@@ -46,6 +70,13 @@ class Gather:
 
     def take(self, size: int | None = None) -> bytes:
         """Return and forget the first `size` bytes, or all of them; fewer if there are fewer."""
+        return _joined(self._cut(size))
+
+    def pieces(self, size: int | None = None) -> Pieces:
+        """Return and forget as many bytes as `take`, as they came."""
+        return Pieces(self._cut(size))
+
+    def _cut(self, size: int | None) -> list[memoryview]:
         wanted = self._size if size is None else min(size, self._size)
         self._size -= wanted
         pieces = []
@@ -56,7 +87,7 @@ class Gather:
                 view = view[:wanted]
             pieces.append(view)
             wanted -= len(view)
-        return _joined(pieces)
+        return pieces
 
     def _copied(self, item: object) -> bytes:
         try:

@@ -4,9 +4,11 @@ What lives here: the adapter from obstore's stores to our `Store`. What must not
 single request (obstore repeats each request by itself, and continues a body that was cut), the loop.
 
 How it works. Reads are ranges pinned to an ETag; a weak one is compared and not asked for, since no server may grant
-that. What arrives becomes `bytes` once, in obstore, and is handed on at once and without a copy. Multipart uploads go
-through obstore's writer (`cloud_upload.py`), and those that may not overwrite through S3's own requests
-(`s3_upload.py`), because the writer has no condition.
+that. What arrives becomes `bytes` once, in obstore, and is handed on at once and without a copy.
+
+Multipart uploads to S3 go by its own requests (`s3_upload.py`), because obstore's writer cuts parts of one size and
+has no condition. The writer (`cloud_upload.py`) is for the other clouds, and for S3 where parts must be equal, where
+obstore fetches the credentials by itself, or where the parts' checksum is one that Python has not.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from streamflow.errors import ObjectChanged, UsageError
 from streamflow.places.blocks import MIB
 from streamflow.places.cloud_upload import CloudUpload
 from streamflow.places.obstore_library import config_of, obstore, place_of, range_refused, translated
+from streamflow.places.s3_options import key_ring
 from streamflow.places.s3_requests import S3Requests
-from streamflow.places.s3_upload import S3Upload, abort, open_uploads
+from streamflow.places.s3_signing import scope_in
+from streamflow.places.s3_upload import abort, begun, grows, open_uploads
 from streamflow.places.stores import DEFAULT, Fetched, Leftover, Stored, Terms, Upload
 from streamflow.places.urls import redact, secrets_in
 from streamflow.places.verifying import Checksum, stored_checksum
@@ -47,8 +51,6 @@ class CloudStore:
         store: obstore's.
         secrets: values that must not appear in errors, beside those that the store is configured with.
     """
-
-    equal_parts = True
 
     def __init__(self, store: Any, secrets: list[str] | None = None) -> None:
         """Wrap it; nothing is sent yet."""
@@ -120,25 +122,25 @@ class CloudStore:
         return Stored(len(data), (await self._asked(asked, key))["e_tag"])
 
     async def begin(self, key: str, part_size: int, concurrency: int, terms: Terms = DEFAULT) -> Upload:
-        """Return an upload; the server hears of it with the first part, or at once if it may not overwrite."""
-        if terms.overwrite:
-            attributes = _attributes(terms)
-            writer = self._api.open_writer_async(
-                self._store, key, buffer_size=part_size, max_concurrency=concurrency, attributes=attributes
-            )
-            return CloudUpload(
-                writer,
-                lambda: self.info(key),
-                lambda request: self._asked(request, key),
-                terms,
-                lambda: self._look(key),
-            )
-        if not self._is_s3:
+        """Return an upload; the server hears of it at once, or with the first part."""
+        if self._is_s3:
+            requests = await self._requests(key)
+            if not terms.overwrite or grows(requests, terms):
+                return begun(requests, lambda: self.info(key), part_size, concurrency, terms)
+        if not terms.overwrite:
             told = f"overwrite=False takes one request here: give part_size= above {part_size} bytes"
             raise OSError(errno.EFBIG, told, self._url(key))
-        upload = S3Upload(await self._requests(key), lambda: self.info(key), concurrency)
-        await upload.begin(terms)
-        return upload
+        attributes = _attributes(terms)
+        writer = self._api.open_writer_async(
+            self._store, key, buffer_size=part_size, max_concurrency=concurrency, attributes=attributes
+        )
+        return CloudUpload(
+            writer,
+            lambda: self.info(key),
+            lambda request: self._asked(request, key),
+            terms,
+            lambda: self._look(key),
+        )
 
     async def delete(self, key: str) -> None:
         """Remove an object."""
@@ -184,10 +186,12 @@ class CloudStore:
     async def _requests(self, key: str) -> S3Requests:
         # The address of the object, or of the bucket, as obstore itself writes it.
         signed = await self.sign(key or "k", "GET", 60)
+        ring = await self._asked(key_ring(self._store, signed), key)
         address = signed.partition("?")[0]
         if not key:
             address = address.removesuffix(f"/{quote(self._store.prefix)}/k" if self._store.prefix else "/k")
-        return S3Requests(self._store, self._api, address, self._url(key), self._secrets)
+        keys = (ring, scope_in(signed)) if ring is not None else None
+        return S3Requests(self._store, self._api, address, self._url(key), self._secrets, keys)
 
     def _url(self, key: str) -> str:
         """Return the object's URL, for messages."""

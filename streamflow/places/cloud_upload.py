@@ -33,6 +33,7 @@ class CloudUpload:
 
     lanes = 1
     cuts = True
+    equal_parts = True
 
     def __init__(
         self,

@@ -43,7 +43,6 @@ class MemoryStore:
         bytes_per_second: the speed of the one line to it, shared by all requests under way; `None` for no limit.
     """
 
-    equal_parts = False
     smallest_part = 1
 
     def __init__(self, *, latency: float = 0.0, bytes_per_second: float | None = None) -> None:
@@ -152,6 +151,7 @@ class MemoryUpload:
     """A multipart upload to a `MemoryStore`."""
 
     cuts = False
+    equal_parts = False
 
     def __init__(self, store: MemoryStore, key: str, lanes: int, terms: Terms, number: str) -> None:
         """Made by `MemoryStore.begin`."""

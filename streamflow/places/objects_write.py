@@ -18,8 +18,9 @@ from streamflow.places import files, memory
 from streamflow.places.blocks import MIB, Gather, positive
 from streamflow.places.content_types import guessed
 from streamflow.places.objects_stores import is_file, refuse, store_of
+from streamflow.places.parts import PARTS
 from streamflow.places.stores import Stored, Terms
-from streamflow.places.uploads import PARTS, Uploading
+from streamflow.places.uploads import Uploading
 from streamflow.places.urls import Location, parse
 from streamflow.places.written import Written
 from streamflow.stages import Sink
@@ -39,6 +40,7 @@ def write(
     part_size: int | None = None,
     concurrency: int | None = None,
     expected_size: int | None = None,
+    equal_parts: bool = False,
     overwrite: bool = True,
     content_type: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -55,10 +57,15 @@ def write(
 
     Args:
         url: as for `read`.
-        part_size: bytes per part, 8 MiB if not given; S3 wants at least 5 MiB.
-        concurrency: parts under way at once, 4 if not given. Memory: up to `(concurrency + 2) * part_size`.
-        expected_size: about how many bytes will come, if more than 10,000 parts of `part_size` (78 GiB): clouds want
-            equal parts, so theirs are made large enough. The stores in memory grow them by themselves.
+        part_size: bytes of the first part, 8 MiB if not given; S3 wants at least 5 MiB. On S3 the size doubles every
+            1,000 parts: 8 MiB up to 7.8 GiB, 16 MiB up to 23 GiB and so on, so that 10,000 parts reach 7.8 TiB.
+        concurrency: parts under way at once, 4 if not given; fewer as they grow. Memory: up to
+            `(concurrency + 2) * part_size`, and three parts where that is more: 96 MiB from 23 GiB on, 12 GiB at 4 TiB.
+        expected_size: about how many bytes will come, if more than 10,000 parts of `part_size` (78 GiB) to where parts
+            are equal: on Google Cloud Storage and Azure, on Cloudflare R2, and on S3 where obstore fetches credentials
+            by itself (from an instance, a container or a token service). They are made large enough then.
+        equal_parts: whether all parts but the last must have one size, as some servers that speak S3 demand.
+            Cloudflare R2 is known by its address.
         overwrite: whether an existing object is replaced; otherwise it raises `FileExistsError`, also if the object
             appears meanwhile (the store checks it at the commit, by `If-None-Match`). On Google Cloud Storage and Azure
             only objects smaller than a part can be written so.
@@ -86,6 +93,7 @@ def write(
     if is_file(location, store, config):
         options: dict[str, object] = {"part_size": part_size, "concurrency": concurrency}
         options |= {"expected_size": expected_size, "content_type": content_type, "metadata": metadata}
+        options |= {"equal_parts": equal_parts or None}
         refuse([name for name, value in options.items() if value is not None], location)
         return files.write(location.key, overwrite=overwrite)
     size = max(positive("part_size", _PART if part_size is None else part_size), _equal_part(expected_size))
@@ -93,7 +101,7 @@ def write(
     opened = store_of(location, store, config, size)
     if size < opened.smallest_part:
         raise UsageError(f"{location}: part_size is at least {opened.smallest_part} bytes there, not {size}")
-    terms = Terms(content_type or guessed(location.key), _names_and_values(metadata or {}), overwrite)
+    terms = Terms(content_type or guessed(location.key), _names_and_values(metadata or {}), overwrite, equal_parts)
     label = f"objects.write({location})"
 
     async def sink(items: AsyncIterable[bytes]) -> Written:
@@ -131,7 +139,7 @@ async def _upload(uploading: Uploading, items: AsyncIterable[bytes], gather: Gat
     async for item in items:
         gather.add(item)
         while len(gather) >= uploading.wanted:
-            await uploading.send(gather.take(uploading.wanted))
+            await uploading.send(gather.pieces(uploading.wanted))
             await anyio.lowlevel.checkpoint_if_cancelled()
     await uploading.drain(gather.take())
     await anyio.lowlevel.checkpoint_if_cancelled()

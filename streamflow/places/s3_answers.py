@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import errno
 import http.client
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
 
-from streamflow.places.s3_line import Line
+from streamflow.places.s3_line import Line, Sending
 from streamflow.places.urls import redact
 
 __all__ = ["Answer", "exchanged"]
 
 _LARGEST = 16 * 1024 * 1024
 _OK = 200
-_REPEATED = {0, 429, 500, 502, 503, 504}
+_REPEATED = {0, 408, 429, 500, 502, 503, 504}
 _PASSING = {"InternalError", "SlowDown", "ServiceUnavailable"}
+# What a body suffered on its way.
+_DAMAGED = {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"}
 _KINDS: dict[int, tuple[type[OSError], int]] = {
     401: (PermissionError, errno.EACCES),
     403: (PermissionError, errno.EACCES),
@@ -46,7 +45,13 @@ class Answer:
     @property
     def repeatable(self) -> bool:
         """Whether asking again may help: the line or the server failed, or says so inside a success."""
-        return self.status in _REPEATED or (self.status == _OK and self._error() in _PASSING)
+        return self.status in _REPEATED or self._error() in (_PASSING if self.status == _OK else _DAMAGED)
+
+    @property
+    def pause(self) -> float:
+        """How many seconds the server wants to be left alone; 0 if it does not say, or not in seconds."""
+        told = self.headers.get("retry-after", "")
+        return float(told) if told.isdecimal() else 0.0
 
     def _error(self) -> str:
         """Return the code of the error that the body tells of, if it does."""
@@ -76,27 +81,23 @@ class Answer:
         if self.status // 100 == 2 and not code:  # noqa: PLR2004  # success
             return _parsed(self.body)
         kind, number = _KINDS.get(self.status, (OSError, errno.EIO))
-        told = f"{what}: status {self.status or 'none'} {code} {_message(self.body, self.status)}"
+        refused = "The store refused the credentials or the access: " if kind is PermissionError else ""
+        told = f"{refused}{what}: status {self.status or 'none'} {code} {_message(self.body, self.status)}"
         raise kind(number, redact(told, secrets)[:500], url)
 
 
-def exchanged(request: urllib.request.Request, line: Line) -> Answer:
+def exchanged(sending: Sending, line: Line) -> Answer:
     """Send a request and read its whole answer. Runs in a thread."""
-    began = time.monotonic()
     try:
-        with line.open(request) as answer:
-            body = line.read(answer, _LARGEST, began)
+        with line.open(sending) as answer:
+            body = line.read(answer, _LARGEST, sending)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
             # Reading with a limit does not tell that the line was cut.
-            return Answer(0, b"the answer was cut") if answer.length else _answer(answer.status, body, answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return _answer(error.code, error.read(_LARGEST), error)
+            return Answer(0, b"the answer was cut") if answer.length else Answer(answer.status, body, headers)
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, str(error).encode())
-
-
-def _answer(status: int, body: bytes, told: http.client.HTTPResponse | urllib.error.HTTPError) -> Answer:
-    return Answer(status, body, {name.lower(): value for name, value in told.headers.items()})
+    finally:
+        line.over(sending)
 
 
 def _parsed(body: bytes) -> ET.Element | None:

@@ -1,9 +1,13 @@
-"""The line to S3 for small requests, by `urllib`, with the options that obstore's client was given.
+"""The line to S3 for requests of our own, by `urllib`, with the options that obstore's client was given.
 
-What lives here: `Line`, which opens a request. What must not: signing, repeating, what an answer means, the loop.
+What lives here: `Line`, which sends a request and reads its answer, and `Sending`, a request that can be given up. What
+must not: signing, repeating, what an answer means, the loop.
 
 Of `client_options` these count here: the timeouts, `proxy_url`, `root_certificate`, `allow_invalid_certificates`,
 `user_agent` and `default_headers`. Without `proxy_url` proxies are taken from the environment, as obstore does.
+
+How it works. `urllib` knows of proxies and closes each connection. A line that keeps its connections hands it a loan of
+one instead (`s3_connections.py`), and takes the connection back when the answer has been read.
 """
 
 from __future__ import annotations
@@ -12,22 +16,23 @@ import http.client
 import ssl
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
 from streamflow.places.patience import Patience
+from streamflow.places.s3_connections import Connections, Loan, Sending
 
-__all__ = ["Line"]
+__all__ = ["Line", "Sending"]
 
 _PIECE = 64 * 1024
 
 
 class Line:
-    """A way to the server. All of it blocks: use it in a thread.
+    """A way to the server. All of it blocks: use it in a thread. Several threads may.
 
-    Example: `began = time.monotonic()`, then
-    `with line.open(request) as answer: body = line.read(answer, 1_000_000, began)`.
+    Example: `sending = line.request("GET", url)`, then
+    `with line.open(sending) as answer: body = line.read(answer, 1_000_000, sending)`.
 
     Args:
         options: obstore's `client_options`, all texts but for the certificate and the headers.
@@ -38,37 +43,62 @@ class Line:
         """Open nothing yet."""
         self._options = options
         self._patience = patience
+        self._connections = Connections()
         self._opener: urllib.request.OpenerDirector | None = None
 
-    def open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+    def request(
+        self, method: str, url: str, body: Sequence[memoryview], headers: Mapping[str, str], within: float = 1.0
+    ) -> Sending:
+        """Return a request to be opened now; it may take so many times longer than others."""
+        told = {**headers, "content-length": str(sum(map(len, body)))} if body else dict(headers)
+        data: Any = list(body) or None  # urllib sends what can be iterated over, again if it has to
+        sending = Sending(url, data=data, headers=told, method=method)
+        sending.quiet = self._patience.read_timeout
+        sending.allowed = self._patience.timeout * within
+        sending.deadline = time.monotonic() + sending.allowed
+        return sending
+
+    def open(self, sending: Sending) -> http.client.HTTPResponse:
         """Send the request and wait for the head of its answer. Raises as `urlopen`."""
         if self._opener is None:
             self._opener = self._made()
-        longest = min(self._patience.timeout, self._patience.read_timeout)
-        answer: http.client.HTTPResponse = self._opener.open(request, timeout=longest)
+        answer: http.client.HTTPResponse = self._opener.open(sending, timeout=sending.left())
         return answer
 
-    def read(self, answer: http.client.HTTPResponse, most: int, began: float) -> bytes:
+    def read(self, answer: http.client.HTTPResponse, most: int, sending: Sending) -> bytes:
         """Return the body, about so many bytes of it at most.
 
-        Raises `TimeoutError` when the whole request, begun at that time of the monotonic clock, takes too long.
+        Raises `TimeoutError` when the whole request takes too long.
         """
         pieces, size = [], 0
         while size < most and (piece := answer.read1(_PIECE)):
             pieces.append(piece)
             size += len(piece)
-            if time.monotonic() > began + self._patience.timeout:
-                raise TimeoutError(f"the answer took longer than {self._patience.timeout:g} s")
+            sending.left()
+        if not answer.length:
+            self._connections.back(sending)
         return b"".join(pieces)
+
+    def over(self, sending: Sending) -> None:
+        """Let go of what a request still holds."""
+        self._connections.over(sending)
+
+    def keep(self) -> None:
+        """Keep connections for further requests, until `close`."""
+        self._connections.keeps = True
+
+    def close(self) -> None:
+        """Close the connections that were kept; those of later requests are not."""
+        self._connections.close()
 
     def _made(self) -> urllib.request.OpenerDirector:
         proxy = self._options.get("proxy_url")
         within = min(self._patience.connect_timeout, self._patience.timeout)
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None),
-            _Plain(within),
-            _Secure(within, self._trust),
-        )
+        # Only these: a redirection would take the signature elsewhere, and what an error is, is said in the answer.
+        opener = urllib.request.OpenerDirector()
+        opener.add_handler(urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None))
+        opener.add_handler(_Plain(self._connections, within))
+        opener.add_handler(_Secure(self._connections, within, self._trust))
         headers = {name: _text(value) for name, value in dict(self._options.get("default_headers") or {}).items()}
         if agent := self._options.get("user_agent"):
             headers = {"User-Agent": agent, **headers}
@@ -90,39 +120,30 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("latin-1")
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection that has less time to come about than to answer."""
-
-    def __init__(self, *arguments: Any, within: float, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._within = within
-
-    def connect(self) -> None:
-        answering, self.timeout = self.timeout, self._within
-        super().connect()
-        self.timeout = answering
-        self.sock.settimeout(answering)
-
-
-class _SecureConnection(_Connection, http.client.HTTPSConnection):
-    pass
+def _ours(request: urllib.request.Request) -> Sending:
+    if not isinstance(request, Sending):
+        raise TypeError("not a request of this line")
+    return request
 
 
 class _Plain(urllib.request.HTTPHandler):
-    def __init__(self, within: float) -> None:
+    def __init__(self, connections: Connections, within: float) -> None:
         super().__init__()
+        self._connections = connections
         self._within = within
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Connection, within=self._within), req)
+        return self.do_open(partial(Loan, self._connections, _ours(req), within=self._within), req)
 
 
 class _Secure(urllib.request.HTTPSHandler):
-    def __init__(self, within: float, trust: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, connections: Connections, within: float, trust: Callable[[], ssl.SSLContext]) -> None:
         # Not that of HTTPSHandler: it would read the system's certificates, which takes a moment, for plain HTTP too.
         urllib.request.AbstractHTTPHandler.__init__(self)
+        self._connections = connections
         self._within = within
         self._trust = cache(trust)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_SecureConnection, within=self._within, context=self._trust()), req)
+        loan = partial(Loan, self._connections, _ours(req), within=self._within, trust=self._trust())
+        return self.do_open(loan, req)

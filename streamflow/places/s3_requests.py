@@ -1,35 +1,42 @@
 """S3's requests that obstore has no call for: those with a query, such as `POST /bucket/key?uploads`.
 
-What lives here: `S3Requests`, which has them signed by obstore and sends them. What must not: what they are good for.
+What lives here: `S3Requests`, which sends them. What must not: how they are signed (`s3_signers.py`), what they are
+good for.
 
-How it works. obstore signs a URL for an address that it makes from its endpoint and a key. A store is made whose
-endpoint is the whole address with the query, ending in a parameter `x-path` that takes the key: S3 ignores parameters
-that begin with `x-`. So credentials of any kind (environment, instance, provider) work as in every other request, and
-they never pass through here. Small requests are sent by `urllib` in a thread (`s3_line.py`) and repeated when the
-server or the line fails, as long and as often as obstore was told for its own (`patience.py`); a part, which is large,
-is sent by obstore itself to the same kind of address.
+How it works. A request is sent by `urllib` in a thread (`s3_line.py`) and repeated when the server or the line fails,
+as long and as often as obstore was told for its own (`patience.py`). Without keys at hand a part, which is large, is
+sent by obstore itself.
+
+Digests are made by as many threads at once as there are processors: more would get ready later, all at the same time,
+and nothing would be on its way meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import time
-import urllib.request
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import quote, urlencode
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from streamflow.engine.shielding import until_done
 from streamflow.engine.threads import Worker
 from streamflow.places.obstore_library import translated
 from streamflow.places.patience import patience
 from streamflow.places.s3_answers import Answer, exchanged
-from streamflow.places.s3_line import Line
+from streamflow.places.s3_line import Line, Sending
+from streamflow.places.s3_options import KeyRing, Options
+from streamflow.places.s3_signers import ByKeys, ByObstore, Signer
 
 __all__ = ["S3Requests"]
 
-_LIFE = 60  # seconds that a signed URL is good for
+R = TypeVar("R")
+
+_QUICK = 64 * 1024
 
 
 class S3Requests:
@@ -43,32 +50,94 @@ class S3Requests:
         address: the HTTP address of the object or of the bucket, without a query.
         url: `s3://bucket/key`, for errors.
         secrets: values that must not appear in errors.
+        keys: those at hand, and the scope of their signatures; `None` where obstore has to sign.
     """
 
-    def __init__(self, store: Any, api: Any, address: str, url: str, secrets: list[str]) -> None:
+    def __init__(  # noqa: PLR0917  # made in one place
+        self, store: Any, api: Any, address: str, url: str, secrets: list[str], keys: tuple[KeyRing, str] | None
+    ) -> None:
         """Send nothing yet."""
         self.url = url
-        self._store = store
+        self.address = address
+        self.options = Options(store)
+        self.signs = keys is not None
         self._api = api
-        self._address = address
         self._secrets = secrets
+        self._by_obstore = ByObstore(store, api)
+        self._signer: Signer = ByKeys(*keys, self.options) if keys else self._by_obstore
         self._patience = patience(store)
+        self._keeps = False
+        self._idle: list[Worker] = []
+        self._digesting = asyncio.Semaphore(os.cpu_count() or 1)
         self._line = Line(dict(store.client_options or {}), self._patience)
 
-    async def put(self, query: Mapping[str, str], data: bytes) -> str | None:
-        """Send a large body by obstore, with its checksums and repetitions. Returns the answer's ETag."""
+    def keep(self) -> None:
+        """Keep connections and threads for further requests, as many as were needed at once, until `close`."""
+        self._keeps = True
+        self._line.keep()
+
+    async def close(self) -> None:
+        """Close what was kept; further requests keep nothing. Call it inside `finish`."""
+        self._keeps = False
+        self._line.close()
+        idle, self._idle = self._idle, []
+        async with asyncio.TaskGroup() as group:
+            for worker in idle:
+                group.create_task(worker.close())
+
+    @asynccontextmanager
+    async def _worker(self) -> AsyncIterator[Worker]:
+        worker = self._idle.pop() if self._idle else Worker("streamflow-s3")
         try:
-            answer = await self._api.put_async(self._at(query), "k", data, use_multipart=False)
-        except Exception as error:  # noqa: BLE001  # whatever it is, its text may hold credentials
-            failure = translated(error, self.url, self._secrets)
-        else:
-            tag: str | None = answer["e_tag"]
-            return tag
-        # Outside the except block, so that the original is not chained to it.
-        raise failure
+            yield worker
+        finally:
+            if self._keeps:
+                self._idle.append(worker)
+            else:
+                await worker.close()
+
+    async def digest(self, body: Sequence[memoryview]) -> bytes:
+        """Return the SHA-256 of a body. Cancellation: waits for the thread."""
+        if sum(map(len, body)) < _QUICK:
+            return _digest(body)
+        async with self._digesting, self._worker() as worker:
+            return await worker.call(_digest, body)
+
+    async def put(
+        self,
+        query: Mapping[str, str],
+        body: Sequence[memoryview],
+        digest: bytes,
+        headers: Mapping[str, str] | None = None,
+        within: float = 1.0,
+    ) -> Mapping[str, str]:
+        """Send a large body with its checksum. Returns the headers of the answer, with names in small letters.
+
+        Args:
+            query: of the request.
+            body: in pieces.
+            digest: of the body.
+            headers: others, for keys at hand only.
+            within: how many times longer than other requests it may take.
+
+        Raises as `send`. Cancellation: the request is dropped.
+        """
+        if not self.signs:
+            store = self._by_obstore.at(self.address, query)
+            answer = await self._asked(self._api.put_async(store, "k", b"".join(body), use_multipart=False))
+            return {"etag": answer["e_tag"] or ""}
+        headers = {"content-type": "application/octet-stream", **(headers or {})}  # else urllib calls it a form
+        told = await self._answered("PUT", query, (body, digest), headers, within=within, droppable=True)
+        told.judged(f"PUT {self.address}", self.url, self._secrets)
+        return told.headers
 
     async def send(
-        self, method: str, query: Mapping[str, str], body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        within: float = 1.0,
     ) -> ET.Element | None:
         """Send a small request until it is answered; returns the answer as XML, `None` if it is empty.
 
@@ -77,56 +146,77 @@ class S3Requests:
 
         Args:
             method: of the request.
+            query: of the request.
             body: of the request.
-            query: no header that begins with `x-amz-` may go along unsigned; S3 takes those here as well.
-            headers: others.
+            headers: others, with names in small letters.
+            within: how many times longer than other requests it may take.
 
         Cancellation: waits for the request under way.
         """
-        answer = await self._answered(method, query, body, headers or {})
-        return answer.judged(f"{method} {self._address}", self.url, self._secrets)
+        views = [memoryview(body)] if body else []
+        answer = await self._answered(method, query, (views, _digest(views)), headers or {}, within=within)
+        return answer.judged(f"{method} {self.address}", self.url, self._secrets)
 
     async def ask(self, query: Mapping[str, str]) -> tuple[ET.Element | None, datetime | None]:
         """Return the answer to a GET as XML, and the time of the server's clock. Raises and is cancelled as `send`."""
-        answer = await self._answered("GET", query, None, {})
-        return answer.judged(f"GET {self._address}", self.url, self._secrets), answer.date
+        answer = await self._answered("GET", query, _NOTHING, {})
+        return answer.judged(f"GET {self.address}", self.url, self._secrets), answer.date
 
-    async def head(self, query: Mapping[str, str]) -> Mapping[str, str]:
+    async def head(self, query: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """Return the headers of the object, with names in small letters. Raises and is cancelled as `send`."""
-        answer = await self._answered("HEAD", query, None, {})
-        answer.judged(f"HEAD {self._address}", self.url, self._secrets)
+        answer = await self._answered("HEAD", query, _NOTHING, headers or {})
+        answer.judged(f"HEAD {self.address}", self.url, self._secrets)
         return answer.headers
 
     async def _answered(
-        self, method: str, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        query: Mapping[str, str],
+        body: tuple[Sequence[memoryview], bytes],
+        headers: Mapping[str, str],
+        *,
+        within: float = 1.0,
+        droppable: bool = False,
     ) -> Answer:
         waits, latest = self._patience.waits(), time.monotonic() + self._patience.retry_timeout
-        async with Worker("streamflow-s3") as worker:
+        headers = {**headers, **self.options.of_all()}
+        async with self._worker() as worker:
             while True:
                 # Signed anew each time: credentials and signatures expire.
-                url = await self._signed(method, query)
-                request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310  # obstore's
-                answer = await worker.call(exchanged, request, self._line)
-                wait = next(waits, None)
-                if not answer.repeatable or wait is None or time.monotonic() + wait > latest:
+                url, told = await self._asked(self._signer.signed(method, self.address, query, headers, body[1]))
+                sending = self._line.request(method, url, body[0], told, within)
+                answer = await self._exchanged(worker, sending, droppable=droppable)
+                wait = max(next(waits, float("inf")), answer.pause)
+                if not answer.repeatable or time.monotonic() + wait > latest:
                     return answer
                 await asyncio.sleep(wait)
 
-    async def _signed(self, method: str, query: Mapping[str, str]) -> str:
+    async def _exchanged(self, worker: Worker, sending: Sending, *, droppable: bool) -> Answer:
+        asking = asyncio.ensure_future(worker.call(exchanged, sending, self._line))
         try:
-            return str(await self._api.sign_async(self._at(query), method, "k", timedelta(seconds=_LIFE)))
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            if droppable:
+                sending.drop()
+            await until_done(asking)
+            asking.exception()  # asked for, lest the loop complain
+            raise
+
+    async def _asked(self, request: Awaitable[R]) -> R:
+        """Wait for obstore, or for a credential provider, and translate how it failed."""
+        try:
+            return await request
         except Exception as error:  # noqa: BLE001  # whatever it is, its text may hold credentials
             failure = translated(error, self.url, self._secrets)
+        # Outside the except block, so that the original is not chained to it.
         raise failure
 
-    def _at(self, query: Mapping[str, str]) -> Any:
-        """Return a store whose every key is this address with this query."""
-        endpoint = f"{self._address}?{urlencode(query, quote_via=quote, safe='')}&x-path="
-        config = {name: value for name, value in dict(self._store.config).items() if "endpoint" not in name}
-        config |= {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint, "virtual_hosted_style_request": "true"}
-        return type(self._store)(
-            config=config,
-            client_options=self._store.client_options,
-            retry_config=self._store.retry_config,
-            credential_provider=self._store.credential_provider,
-        )
+
+def _digest(body: Sequence[memoryview]) -> bytes:
+    found = hashlib.sha256()
+    for view in body:
+        found.update(view)
+    return found.digest()
+
+
+_NOTHING: tuple[Sequence[memoryview], bytes] = ([], _digest([]))

@@ -8,13 +8,13 @@ A store of your own is a class with the methods of `Store`; give it as `objects.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Fetched", "Leftover", "Listing", "Store", "Stored", "Sweeping", "Terms", "Upload"]
+__all__ = ["Fetched", "Leftover", "Listing", "Scattering", "Store", "Stored", "Sweeping", "Terms", "Upload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,13 @@ class Terms:
         metadata: names and values to keep beside it.
         overwrite: whether it may replace an object; otherwise storing it raises `FileExistsError` if there is one at
             the moment of the commit.
+        equal_parts: whether all parts of an upload but the last must have the same size, whatever the store takes.
     """
 
     content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = True
+    equal_parts: bool = False
 
 
 DEFAULT = Terms()
@@ -120,6 +122,10 @@ class Upload(Protocol):
     def cuts(self) -> bool:
         """Whether it cuts the parts by itself, so that what it is given after the first may be of any size."""
 
+    @property
+    def equal_parts(self) -> bool:
+        """Whether all parts but the last must have the same size."""
+
     async def part(self, number: int, data: bytes) -> None:
         """Store part `number` (from 1). Cancelling it must leave the upload in a state that `abort` can clean up."""
 
@@ -130,12 +136,16 @@ class Upload(Protocol):
         """Throw the parts away. Allowed at any time, also after a failed `complete`, and twice."""
 
 
+@runtime_checkable
+class Scattering(Protocol):
+    """An upload that sends a part as it came, in pieces. Others get the same bytes end to end."""
+
+    async def part_of(self, number: int, views: Sequence[memoryview]) -> None:
+        """Store part `number`, as `Upload.part` does."""
+
+
 class Store(Protocol):
     """Objects under keys. Errors are `OSError`s without credentials, `FileNotFoundError` for what is missing."""
-
-    @property
-    def equal_parts(self) -> bool:
-        """Whether all parts of an upload but the last must have the same size."""
 
     @property
     def smallest_part(self) -> int:
@@ -151,7 +161,7 @@ class Store(Protocol):
         """Store a small object in one request."""
 
     async def begin(self, key: str, part_size: int, concurrency: int, terms: Terms = DEFAULT) -> Upload:
-        """Begin a multipart upload with parts of `part_size` bytes (more, if not `equal_parts`)."""
+        """Begin a multipart upload with parts of `part_size` bytes; more, unless it says that they must be equal."""
 
     async def delete(self, key: str) -> None:
         """Remove an object. Removing what is not there is no error."""

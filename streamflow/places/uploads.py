@@ -4,10 +4,10 @@ What lives here: `Uploading`, between the sink and a store. What must not: URLs,
 items.
 
 How it works. A part is a complete block of bytes until it has been stored, so a store can send it again. Up to
-`concurrency` parts are under way at once. Stores take at most 10,000 parts; where parts may differ, their size doubles
-every 1,000, so that the default of 8 MiB reaches 7.8 TiB, and as they grow fewer are sent at once, so memory stays at
-`part_size * concurrency` until a single part is larger than that. Where they must be equal, the limit is told before it
-is reached.
+`concurrency` parts are under way at once. Stores take at most 10,000 parts. Where the upload lets parts differ, they
+grow (`parts.py`), so that the default of 8 MiB reaches 7.8 TiB; as they grow fewer are sent at once, so at most
+`part_size * concurrency` bytes are under way until a single part is larger than that. Where they must be equal, the
+limit is told before it is passed.
 
 There is one commit point, `complete`. Up to it every ending aborts; from it on the request runs to its end, and if its
 answer is lost the store is asked whether the object is there (`outcomes.py`).
@@ -22,13 +22,12 @@ from typing import Any
 
 from streamflow.engine.shielding import finish
 from streamflow.errors import CommitUnknown
-from streamflow.places.blocks import MIB
+from streamflow.places.blocks import MIB, Pieces
 from streamflow.places.outcomes import Outcome, marked, outcome
-from streamflow.places.stores import DEFAULT, Store, Stored, Terms, Upload
+from streamflow.places.parts import GROWS_EVERY, PARTS, grown
+from streamflow.places.stores import DEFAULT, Scattering, Store, Stored, Terms, Upload
 
-__all__ = ["PARTS", "Uploading"]
-
-PARTS = 10_000
+__all__ = ["Uploading"]
 
 
 class Uploading:
@@ -40,10 +39,19 @@ class Uploading:
     Args:
         label: names the object in errors.
         terms: how to store it.
+        grows_every: after how many parts their size doubles.
     """
 
     def __init__(  # noqa: PLR0917  # made in one place
-        self, store: Store, key: str, label: str, part_size: int, concurrency: int, terms: Terms = DEFAULT
+        self,
+        store: Store,
+        key: str,
+        label: str,
+        part_size: int,
+        concurrency: int,
+        terms: Terms = DEFAULT,
+        *,
+        grows_every: int = GROWS_EVERY,
     ) -> None:
         """Begin nothing yet: an object smaller than a part needs no upload."""
         self._store = store
@@ -52,6 +60,7 @@ class Uploading:
         self._part_size = part_size
         self._concurrency = concurrency
         self._terms = marked(terms)
+        self._grows_every = grows_every
         self._upload: Upload | None = None
         self._parts: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -62,18 +71,20 @@ class Uploading:
     @property
     def wanted(self) -> int:
         """How many bytes the next part should have; less where the upload cuts parts by itself, which saves a copy."""
-        if self._upload is not None and self._upload.cuts:
+        upload = self._upload
+        if upload is not None and upload.cuts:
             return min(self._part_size, MIB)
-        return self._part_size if self._store.equal_parts else self._part_size * 2 ** (self._count // 1000)
+        equal = upload is None or upload.equal_parts or self._terms.equal_parts
+        return self._part_size if equal else grown(self._part_size, self._count, self._grows_every)
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | Pieces) -> None:
         """Send a part, once there is room for it.
 
         Raises what an earlier part failed with, and `OSError` (EFBIG) past the last part. Cancellation: allowed; then
         abort.
         """
         if self._parts_with(len(data)) > PARTS:
-            limit = f"{PARTS} parts of {self._part_size} bytes"
+            limit = f"the {PARTS} parts that a store takes, from {self._part_size} bytes on"
             raise OSError(
                 errno.EFBIG, f"{self._label} is larger than {limit}; give expected_size= or part_size= (bytes)"
             )
@@ -137,12 +148,12 @@ class Uploading:
             return
         raise FileExistsError(errno.EEXIST, "There is an object already, and overwrite=False", self._label)
 
-    def _start(self, data: bytes) -> None:
+    def _start(self, data: bytes | Pieces) -> None:
         if self._upload is None:
             raise RuntimeError("a part before the upload")
         self._count += 1
         self.size += len(data)
-        part: Coroutine[Any, Any, None] = self._upload.part(self._count, data)
+        part = _part(self._upload, self._count, data)
         self._parts.add(asyncio.create_task(part, name=f"streamflow:part-{self._count}"))
 
     async def _one_sent(self) -> None:
@@ -169,6 +180,12 @@ class Uploading:
                 f"{self._label}: the answer to the commit was lost ({error}); "
                 f"an object of {self.size} bytes may be there or not"
             ) from error
+
+
+def _part(upload: Upload, number: int, data: bytes | Pieces) -> Coroutine[Any, Any, None]:
+    if isinstance(data, bytes):
+        return upload.part(number, data)
+    return upload.part_of(number, data.views) if isinstance(upload, Scattering) else upload.part(number, data.whole())
 
 
 def _failures(tasks: set[asyncio.Task[None]]) -> list[BaseException]:

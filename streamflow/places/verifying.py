@@ -5,7 +5,8 @@ What must not: reading, threads.
 
 How it works. S3 tells a checksum of the whole object if it was stored with one; else the ETag is an MD5, unless the
 object is encrypted with a key of the user's. An object that was stored in parts has the digest of their digests, with
-their number behind a hyphen; the size of the first part tells where they begin, provided that they are equal.
+their number behind a hyphen; the size of the first part tells where they begin, provided that they are equal, or grow
+as ours do (`parts.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from streamflow.errors import FormatError, ObjectChanged, UsageError
+from streamflow.places.parts import grown, spanned
 from streamflow.places.s3_requests import S3Requests
 
 __all__ = ["Checksum", "Wanted", "stored_checksum"]
@@ -67,8 +69,9 @@ class Wanted:
         name: of the algorithm, for the error.
         make: makes a hash.
         digest: the result.
-        part: the size of the parts if it is a digest of digests, else `None`.
+        part: the size of the first part if it is a digest of digests, else `None`.
         etag: the version it belongs to.
+        grows: whether parts grow as ours do; else all but the last have one size.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Wanted:
     digest: bytes
     part: int | None
     etag: str | None
+    grows: bool = False
 
 
 class Checksum:
@@ -89,6 +93,8 @@ class Checksum:
         self._wanted = wanted
         self._hash = wanted.make()
         self._room = wanted.part
+        self._count = 0
+        self._begun = False
         self._digests = bytearray()
 
     def update(self, data: bytes) -> None:
@@ -99,12 +105,17 @@ class Checksum:
             view = view[self._room :]
             self._next_part()
         self._hash.update(view)
+        self._begun = self._begun or bool(view)
         if self._room is not None:
             self._room -= len(view)
 
     def _next_part(self) -> None:
         self._digests += self._hash.digest()
+        self._count += 1
+        self._begun = False
         self._hash, self._room = self._wanted.make(), self._wanted.part
+        if self._room is not None and self._wanted.grows:
+            self._room = grown(self._room, self._count)
 
     def same_version(self, label: str, etag: str | None) -> None:
         """Raise `ObjectChanged` if what is read is not the version that the checksum belongs to."""
@@ -113,7 +124,7 @@ class Checksum:
 
     def check(self, label: str) -> None:
         """Raise `FormatError` if it came to something else."""
-        if self._room is not None and self._room != self._wanted.part:
+        if self._room is not None and self._begun:
             self._next_part()
         digest = self._hash.digest() if self._wanted.part is None else self._wanted.make(self._digests).digest()
         if digest != self._wanted.digest:
@@ -123,18 +134,22 @@ class Checksum:
 
 async def stored_checksum(requests: S3Requests, label: str) -> Wanted:
     """Ask S3 for the checksum of an object. Raises `UsageError` if it has none that can be computed here."""
-    told = await requests.head(_MODE)
+    told = await requests.head({}, _MODE)
     kinds = ((kind, told.get(f"x-amz-checksum-{kind}", "")) for kind in _KINDS)
     kind, value = next(((kind, value) for kind, value in kinds if value), ("", ""))
     if kind:
         text, _, count = value.partition("-")
+        if kind.startswith("sha") and (tag := _TAG.fullmatch(told.get("etag", ""))):
+            count = count or tag[2] or ""  # these are never of the whole where there are parts
         name, make, digest = kind.upper(), _KINDS[kind], base64.b64decode(text)
     elif (tag := _TAG.fullmatch(told.get("etag", ""))) and not _encrypted(told):
         name, make, digest, count = "MD5", _md5, bytes.fromhex(tag[1]), tag[2] or ""
     else:
         raise UsageError(f"{label} has no checksum that can be verified here; read it without verify=True")
-    part = await _part_size(requests, int(count), int(told["content-length"]), label) if count else None
-    return Wanted(name, make, digest, part, told.get("etag"))
+    if not count:
+        return Wanted(name, make, digest, None, told.get("etag"))
+    part, grows = await _part_size(requests, int(count), int(told["content-length"]), label)
+    return Wanted(name, make, digest, part, told.get("etag"), grows)
 
 
 def _encrypted(told: Mapping[str, str]) -> bool:
@@ -142,9 +157,11 @@ def _encrypted(told: Mapping[str, str]) -> bool:
     return kind.startswith("aws:kms") or "x-amz-server-side-encryption-customer-algorithm" in told
 
 
-async def _part_size(requests: S3Requests, count: int, size: int, label: str) -> int:
-    """Return the size of the parts, if they are equal but for the last."""
+async def _part_size(requests: S3Requests, count: int, size: int, label: str) -> tuple[int, bool]:
+    """Return the size of the first part, and whether they grow; they may be equal, and the last one is what is left."""
     first = int((await requests.head({"partNumber": "1"}))["content-length"])
-    if first == 0 or -(-size // first) != count:
-        raise UsageError(f"{label} was stored in parts of different sizes; read it without verify=True")
-    return first
+    if first and -(-size // first) == count:
+        return first, False
+    if first and spanned(first, count - 1) < size <= spanned(first, count):
+        return first, True
+    raise UsageError(f"{label} was stored in parts of different sizes; read it without verify=True")

@@ -11,6 +11,7 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -121,10 +122,22 @@ class Bucket:
         body: bytes = self._asked("get_object", Key=key)["Body"]
         return body
 
+    def parts(self, key: str) -> list[int]:
+        """Return the sizes of the parts of the one open upload to a key."""
+        (upload,) = (one for one in self._asked("list_multipart_uploads")["Uploads"] if one["Key"] == key)
+        return [part["Size"] for part in self._asked("list_parts", Key=key, UploadId=upload["UploadId"])["Parts"]]
+
     def left(self) -> tuple[list[str], list[str]]:
         """Return the keys in it, and the keys of uploads that are neither completed nor aborted."""
         keys = [found["Key"] for found in self._asked("list_objects_v2").get("Contents", [])]
         return keys, [found["Key"] for found in self._asked("list_multipart_uploads").get("Uploads", [])]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """obstore's threads are excused from the leak check; ours are not."""
+    yield
+    assert [one.name for one in threading.enumerate() if one.name.startswith("streamflow")] == []
 
 
 @pytest.fixture(scope="session")

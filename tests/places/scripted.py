@@ -1,6 +1,7 @@
 """A server on loopback that answers as a test says: for what no real server does when asked.
 
-What lives here: `Scripted`, the requests as it saw them, and `Bucket3`, a small S3 to answer by. What must not: tests.
+What lives here: `Scripted`, the requests as it saw them, `Bucket3`, a small S3 to answer by, and `on_instance`, which
+gives keys to obstore alone. What must not: tests.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
+import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +59,11 @@ class Scripted:
         self._busy: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
         self.url = ""
+
+    @property
+    def of_s3(self) -> list[Request]:
+        """The requests so far, without those for credentials."""
+        return [request for request in self.requests if not request.path.startswith("/latest/")]
 
     @property
     def lines(self) -> list[str]:
@@ -194,6 +201,17 @@ class Bucket3:
         etag = etag or tag(data)
         self.objects[key] = (data, {"etag": etag, **(_kept(request) if kept is None else kept)})
         return Answer(200, headers={"etag": etag})
+
+
+def on_instance(answering: Answering, name: str, secret: str) -> Answering:
+    """Answer as an instance's metadata service as well: with `metadata_endpoint` obstore fetches its keys there."""
+    told = {"AccessKeyId": name, "SecretAccessKey": secret, "Token": "t", "Expiration": "2100-01-01T00:00:00Z"}
+    answers = {
+        "/latest/api/token": b"token",
+        "/latest/meta-data/iam/security-credentials/": b"role",
+        "/latest/meta-data/iam/security-credentials/role": json.dumps(told).encode(),
+    }
+    return lambda request: Answer(body=answers[request.path]) if request.path in answers else answering(request)
 
 
 def _kept(request: Request) -> dict[str, str]:

@@ -57,3 +57,21 @@ def test_a_size_is_a_whole_number_of_at_least_one(value):
     with pytest.raises(UsageError, match="block"):
         positive("block", value)
     assert positive("block", 1) == 1
+
+
+def test_large_pieces_stay_as_they_came_and_small_ones_are_put_end_to_end():
+    """A part of ten thousand small items would hold ten thousand views otherwise."""
+    gather, large = Gather("test"), bytes(100_000)
+    for _ in range(3):
+        gather.add(large)
+    pieces = gather.pieces(250_000)
+    assert [view.obj for view in pieces.views] == [large] * 3
+    assert all(view.obj is large for view in pieces.views)
+    assert (len(pieces), pieces.whole(), len(gather)) == (250_000, bytes(250_000), 50_000)
+
+    small = Gather("test")
+    for number in range(1000):
+        small.add(b"%03d" % number)
+    assert len((pieces := small.pieces()).views) == 1
+    assert pieces.whole() == b"".join(b"%03d" % number for number in range(1000))
+    assert small.pieces().whole() == b""

@@ -55,11 +55,12 @@ async def test_a_small_object_is_one_request_and_is_read_again(bucket, options, 
     assert b"".join(await collected(objects.read(url, block=7000, **options))) == data
 
 
-async def test_a_large_object_goes_up_in_parts_and_is_read_in_ranges(bucket, options, feed):
+@pytest.mark.parametrize("equal", [False, True])
+async def test_a_large_object_goes_up_in_parts_and_is_read_in_ranges(bucket, options, feed, equal):
     data = os.urandom(3 * PART + 12345)
     url = f"s3://{bucket.name}/large"
     pieces = [data[at : at + 300_000] for at in range(0, len(data), 300_000)]
-    written = await objects.write(url, part_size=PART, **options)(feed(*pieces))
+    written = await objects.write(url, part_size=PART, equal_parts=equal, **options)(feed(*pieces))
 
     assert written.bytes == len(data)
     assert written.etag.endswith('-4"')
@@ -75,12 +76,12 @@ async def test_a_large_object_goes_up_in_parts_and_is_read_in_ranges(bucket, opt
     )
 
 
-async def test_a_failure_above_aborts_the_upload(bucket, options, feed):
+@pytest.mark.parametrize("equal", [False, True])
+async def test_a_failure_above_aborts_the_upload(bucket, options, feed, equal):
     """E15, H61: after parts have gone up."""
+    sink = objects.write(f"s3://{bucket.name}/k", part_size=PART, concurrency=1, equal_parts=equal, **options)
     with pytest.raises(ValueError, match="above"):
-        await objects.write(f"s3://{bucket.name}/k", part_size=PART, concurrency=1, **options)(
-            feed(bytes(PART), bytes(PART), bytes(PART), ValueError("above"))
-        )
+        await sink(feed(bytes(PART), bytes(PART), bytes(PART), ValueError("above")))
     assert bucket.left() == ([], [])
 
 
@@ -102,25 +103,28 @@ class Endless:
         return bytes(PART)
 
 
+@pytest.mark.parametrize("equal", [False, True])
 @pytest.mark.parametrize("parts", [0, 1, 3])
-async def test_cancelled_on_its_way_up_it_leaves_no_object_and_no_upload(bucket, options, cancelled_after, parts):
+async def test_cancelled_on_its_way_up_it_leaves_no_object_and_no_upload(
+    bucket, options, cancelled_after, parts, equal
+):
     """X2, X21, H29: the cancellation comes when so many parts have been handed over."""
     items = Endless(parts)
-    sink = objects.write(f"s3://{bucket.name}/k", part_size=PART, concurrency=2, **options)
+    sink = objects.write(f"s3://{bucket.name}/k", part_size=PART, concurrency=2, equal_parts=equal, **options)
     task = await cancelled_after(lambda: sink(items), 0, items.given)
 
     assert task.cancelled()
     assert bucket.left() == ([], [])
 
 
+@pytest.mark.parametrize("equal", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
-async def test_cancelled_while_the_upload_is_begun_its_id_is_not_lost(  # fixtures
-    bucket, options, cancelled_after, feed, turns
+async def test_cancelled_while_the_upload_is_begun_its_id_is_not_lost(  # noqa: PLR0917  # fixtures
+    bucket, options, cancelled_after, feed, turns, equal
 ):
     """H29."""
-    task = await cancelled_after(
-        lambda: objects.write(f"s3://{bucket.name}/k", part_size=PART, **options)(feed(*[bytes(PART)] * 3)), turns
-    )
+    sink = objects.write(f"s3://{bucket.name}/k", part_size=PART, equal_parts=equal, **options)
+    task = await cancelled_after(lambda: sink(feed(*[bytes(PART)] * 3)), turns)
 
     keys, open_uploads = bucket.left()
     assert open_uploads == []
@@ -215,10 +219,12 @@ async def test_more_open_streams_than_connections_never_wait_for_each_other(buck
             assert [(await anext(stream))[0] for stream in streams] == [0, 1, 2, 3]
 
 
-async def test_type_and_metadata_are_stored_and_told(bucket, options, feed):
+@pytest.mark.parametrize("equal", [False, True])
+async def test_type_and_metadata_are_stored_and_told(bucket, options, feed, equal):
     for key, items in (("small.csv", [b"a,b"]), ("large.csv", [bytes(PART), b"x"])):
         url = f"s3://{bucket.name}/{key}"
-        await objects.write(url, part_size=PART, metadata={"origin": "a & b"}, **options)(feed(*items))
+        sink = objects.write(url, part_size=PART, equal_parts=equal, metadata={"origin": "a & b"}, **options)
+        await sink(feed(*items))
         found = await objects.info(url, **options)
 
         assert bucket.head(key)["Content-Type"] == found.content_type == "text/csv"
@@ -226,11 +232,12 @@ async def test_type_and_metadata_are_stored_and_told(bucket, options, feed):
         assert found.modified is not None
 
 
-async def test_parts_carry_a_checksum_that_the_server_keeps(options, feed):
+@pytest.mark.parametrize("equal", [False, True])
+async def test_parts_carry_a_checksum_that_the_server_keeps(options, feed, equal):
     """H71: and the whole body is a part of the signature."""
     async with Scripted((s3 := Bucket3()).answer) as server:
         options |= {"endpoint": server.url}
-        await objects.write("s3://bucket/k", part_size=PART, **options)(feed(bytes(PART), b"x"))
+        await objects.write("s3://bucket/k", part_size=PART, equal_parts=equal, **options)(feed(bytes(PART), b"x"))
         await objects.write("s3://bucket/small", **options)(feed(b"x"))
         await objects.write("s3://bucket/none", checksum_algorithm=None, **options)(feed(b"x"))
 

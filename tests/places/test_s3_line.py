@@ -14,6 +14,9 @@ import pytest
 
 from streamflow.errors import MissingExtra
 from streamflow.places.cloud_connect import connect
+from streamflow.places.patience import Patience
+from streamflow.places.s3_answers import exchanged
+from streamflow.places.s3_line import Line
 from streamflow.places.urls import Location
 from tests.places.scripted import Answer, Scripted
 
@@ -150,3 +153,43 @@ async def test_a_certificate_is_trusted_only_as_it_was_said(certificate):
         assert await sent(server.url, root_certificate=pem) == "1"
         assert await sent(server.url, allow_invalid_certificates=True) == "1"
     assert len(server.requests) == 2
+
+
+async def piped(reader, writer):
+    with contextlib.suppress(OSError):
+        while block := await reader.read(65536):
+            writer.write(block)
+            await writer.drain()
+    writer.close()
+
+
+async def tunnel(asked, reader, writer):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    asked.append(head.split()[:2])
+    host, _, port = head.split()[1].rpartition(":")
+    server_reader, server_writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    await asyncio.gather(piped(reader, server_writer), piped(server_reader, writer))
+
+
+async def test_a_tunnel_through_a_proxy_leads_to_the_server_itself(certificate):
+    """TLS is spoken with the server; the proxy hears where to."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    asked, tunnels = [], []
+    proxy = await asyncio.start_server(
+        lambda *ends: tunnels.append(asyncio.ensure_future(tunnel(asked, *ends))), "127.0.0.1", 0
+    )
+    options = {"proxy_url": f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}", "allow_invalid_certificates": True}
+    async with Scripted(lambda _: Answer(200, b"ok"), tls=context) as server:
+        line = Line(options, Patience())
+        line.keep()
+        sending = line.request("PUT", f"{server.url}/b/k?x=", [memoryview(b"data")], {"content-type": "x"})
+        answer = await asyncio.to_thread(exchanged, sending, line)
+        line.close()
+        await asyncio.gather(*tunnels)
+    proxy.close()
+    await proxy.wait_closed()
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert server.requests[0].body == b"data"
+    assert asked == [["CONNECT", server.url.removeprefix("https://")]]

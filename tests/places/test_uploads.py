@@ -10,11 +10,11 @@ import pytest
 from streamflow.engine.shielding import finish
 from streamflow.errors import CommitUnknown
 from streamflow.places import uploads
+from streamflow.places.blocks import MIB
 from streamflow.places.memory import MemoryStore
 from streamflow.places.stores import Terms
-from streamflow.places.uploads import PARTS, Uploading
+from streamflow.places.uploads import Uploading
 
-MIB = 1024 * 1024
 TIB = MIB**2
 
 
@@ -37,6 +37,7 @@ class Watched(MemoryStore):
         super().__init__(**options)
         self.requests = []
         self.busy = self.busiest = self.bytes = self.most_bytes = 0
+        self.busiest_at = {}
         self.fails_at = fails_at
         self.lost = lost
 
@@ -59,6 +60,7 @@ class Watched(MemoryStore):
             self.bytes += len(data)
             self.busiest = max(self.busiest, self.busy)
             self.most_bytes = max(self.most_bytes, self.bytes)
+            self.busiest_at[len(data)] = max(self.busiest_at.get(len(data), 0), self.busy)
             try:
                 for _ in range(5 - number % 3):  # so that they end out of order
                     await asyncio.sleep(0)
@@ -112,30 +114,29 @@ async def test_the_commit_waits_for_every_part():
     await up.abort()
 
 
-def test_the_sizes_of_growing_parts_reach_what_a_store_can_hold():
-    """H69: 10,000 parts from 8 MiB hold more than 5 TiB, and none is larger than 5 GiB."""
-    up = uploading(MemoryStore(), part_size=8 * MIB)
-    sizes = []
-    for count in range(PARTS):
-        up._count = count
-        sizes.append(up.wanted)
-
-    assert sum(sizes) > 5 * TIB
-    assert max(sizes) <= 5 * 1024 * MIB
-    assert sizes[0] == sizes[999] == 8 * MIB
-
-
-async def test_as_parts_grow_fewer_are_under_way_and_memory_stays_bounded():
-    """H69, H72: never more than part_size times concurrency, until one part alone is larger."""
+async def test_parts_grow_as_they_are_sent_and_fewer_are_under_way():
+    """H69, H72: never more than part_size times concurrency bytes, until one part alone is larger."""
     store = Watched()
-    up = uploading(store, part_size=4, concurrency=4)
-    up._count = 2000  # parts of 16 bytes from here on
-    for _ in range(5):
+    up = Uploading(store, "k", "memory://b/k", 4, 4, grows_every=2)
+    sizes = []
+    for _ in range(7):
+        sizes.append(up.wanted)
         await up.send(bytes(up.wanted))
     await up.drain(b"")
 
-    assert store.busiest == 1
-    assert store.most_bytes == 16
+    assert sizes == [4, 4, 8, 8, 16, 16, 32]
+    assert store.most_bytes == 32
+    assert store.busiest == 2
+    assert store.busiest_at == {4: 2, 8: 2, 16: 1, 32: 1}
+    await up.abort()
+
+
+async def test_parts_stay_equal_where_it_is_asked_for():
+    store = Watched()
+    up = Uploading(store, "k", "memory://b/k", 4, 4, Terms(equal_parts=True), grows_every=1)
+    for _ in range(3):
+        assert up.wanted == 4
+        await up.send(bytes(4))
     await up.abort()
 
 
@@ -143,8 +144,7 @@ async def test_where_parts_must_be_equal_the_limit_is_told(monkeypatch):
     """H69."""
     monkeypatch.setattr(uploads, "PARTS", 3)
     store = MemoryStore()
-    store.equal_parts = True
-    up = uploading(store)
+    up = Uploading(store, "k", "memory://b/k", 4, 3, Terms(equal_parts=True))
     with pytest.raises(OSError, match=r"expected_size= or part_size=") as caught:
         await finished(up, bytes(16))
     assert caught.value.errno
@@ -156,14 +156,13 @@ async def test_an_upload_that_cuts_by_itself_gets_pieces_and_the_limit_counts_it
     """H69"""
     monkeypatch.setattr(uploads, "PARTS", 3)
     store = MemoryStore()
-    store.equal_parts = True
     up = uploading(store, part_size=3 * MIB)
     await up.send(bytes(up.wanted))
     up._upload.cuts = True
     assert up.wanted == MIB
     for _ in range(6):
         await up.send(bytes(MIB))
-    with pytest.raises(OSError, match=f"larger than 3 parts of {3 * MIB} bytes"):
+    with pytest.raises(OSError, match=f"larger than the 3 parts that a store takes, from {3 * MIB} bytes on"):
         await up.send(b"x")
     await up.abort()
 

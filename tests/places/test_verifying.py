@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import zlib
 
 import hypothesis
@@ -44,6 +45,22 @@ def test_however_it_is_cut_the_checksum_is_the_same(data, sizes, part):
         wrong.check("k")
 
 
+def test_the_checksum_of_parts_that_grow_as_ours_do():
+    """H69, H71: the parts double after each thousand."""
+    data = bytes(number % 251 for number in range(1000 * 10 + 3 * 20 + 5))
+    cuts = [*range(0, 10_000, 10), *range(10_000, len(data), 20)]
+    digests = [hashlib.sha256(data[at : at + (10 if at < 10_000 else 20)]).digest() for at in cuts]
+    digest = hashlib.sha256(b"".join(digests)).digest()
+    right = Checksum(Wanted("SHA256", hashlib.sha256, digest, 10, "e", grows=True))
+    wrong = Checksum(Wanted("SHA256", hashlib.sha256, digest, 10, "e"))
+    for at in range(0, len(data), 777):
+        right.update(data[at : at + 777])
+        wrong.update(data[at : at + 777])
+    right.check("k")
+    with pytest.raises(FormatError):
+        wrong.check("k")
+
+
 class Told:
     """One object with the headers that a HEAD tells, of which a byte may be flipped on the way."""
 
@@ -58,7 +75,7 @@ class Told:
     def answer(self, request):
         if request.method == "HEAD":
             size = self.first if "partNumber" in request.query else len(DATA)
-            mode = request.query.get("x-amz-checksum-mode") == "ENABLED"
+            mode = request.headers.get("x-amz-checksum-mode") == "ENABLED"
             return Answer(200, headers={"content-length": str(size), **self.headers, **(self.told if mode else {})})
         first, last = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
         last = min(last, len(DATA) - 1)
@@ -70,6 +87,13 @@ def composite(part):
     return f'"{of_parts(DATA, part).hex()}-{-(-len(DATA) // part)}"'
 
 
+def grown_composite():
+    """The ETag of a thousand parts of 50 bytes and as many of 100 as are needed."""
+    ends = [*range(0, 50_000, 50), *range(50_000, len(DATA), 100), len(DATA)]
+    digests = [hashlib.md5(DATA[start:end]).digest() for start, end in itertools.pairwise(ends)]
+    return f'"{hashlib.md5(b"".join(digests)).hexdigest()}-{len(digests)}"'
+
+
 def b64(digest):
     return base64.b64encode(digest).decode()
 
@@ -79,6 +103,7 @@ WAYS = [
     pytest.param({"etag": tag(DATA)}, id="etag"),
     pytest.param({"etag": composite(10_000), "first": 10_000}, id="etag of parts"),
     pytest.param({"etag": composite(51_200), "first": 51_200}, id="etag of whole parts"),
+    pytest.param({"etag": grown_composite(), "first": 50}, id="etag of parts that grow"),
     pytest.param({"etag": '"x"', "x_amz_checksum_crc32": b64(CRC)}, id="crc32"),
     pytest.param({"etag": '"x"', "x_amz_checksum_sha256": b64(hashlib.sha256(DATA).digest())}, id="sha256"),
     pytest.param({"etag": '"x"', "x_amz_checksum_sha1": b64(hashlib.sha1(DATA).digest())}, id="sha1"),
