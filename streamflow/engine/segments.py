@@ -100,7 +100,8 @@ class Segment:
 
     async def _main(self) -> None:
         try:
-            await asyncio.sleep(0)  # an eager task must not run before the wiring is finished (H24)
+            if self.writer is not None or self.reader is not None:
+                await asyncio.sleep(0)  # an eager task must not run before the wiring is finished (H24)
             self.begun = True
             place.set(Place(self.pipeline, self.plan.name, self.plan.source is not None))
             self._end(await self._body(), None)

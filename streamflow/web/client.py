@@ -212,7 +212,8 @@ class Client:
 
     async def last_look(self) -> None:
         """See before the end whether the client is there: a response may be over before the watch has begun."""
-        await asyncio.sleep(0)
+        if self._server is None:
+            await asyncio.sleep(0)
         while self._watcher is not None and not (self._looks_on or self._watcher.done()):  # noqa: ASYNC110  # 3 turns
             await asyncio.sleep(0)
         if self._struck:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 import weakref
 
 import anyio
@@ -226,3 +227,25 @@ async def test_within_another_run_it_is_counted_there_and_has_its_grace():
     assert [run.grace for run in graces] == [3, 3]
     [nested] = job.stats().nested
     assert (nested.name, nested.runs, nested.running, nested.failed) == ("response", 2, 0, 1)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_eager_task_may_run_at_once(waits):
+    """H24: nothing has to be wired first."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    log = []
+
+    async def work():
+        log.append(here.get())
+        if waits:
+            await asyncio.sleep(0)
+        raise Boom("after it")
+
+    run = lone(work)
+    with pytest.raises(Boom) as caught:
+        await run.run()
+    assert log == [run.nested]
+    assert here.get() is None
+    assert "in stage 1 of 1 of response: 'rows'" in caught.value.__notes__[0]
+    assert not running
