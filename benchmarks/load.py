@@ -48,7 +48,7 @@ class _Answer:
 _Asking: TypeAlias = Callable[[str, str, str, int, float], _Answer]
 
 
-def run(*, seconds: float = 4, rounds: int = 5, connections: int = 32, crowd: int = 1_000) -> Result:
+def run(*, seconds: float = 3, rounds: int = 9, connections: int = 32, crowd: int = 1_000) -> Result:
     """Ask both handlers for both bodies in turn; return the tables and the ratios."""
     if missing := [name for name in ("wrk", "hey") if shutil.which(name) is None]:
         names = " and ".join(missing)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -39,7 +39,7 @@ class Lone:
         work: what the task does.
     """
 
-    def __init__(self, plan: Plan, work: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, plan: Plan, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Nothing runs yet."""
         self.plan = plan
         self.label = plan.name
@@ -134,9 +134,9 @@ class Lone:
 class _Working(Segment):
     """A segment with a body of its own."""
 
-    def __init__(self, plan: SegmentPlan, work: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, plan: SegmentPlan, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         super().__init__(plan, None, None, Budget())
         self._work = work
 
-    async def _body(self) -> None:
-        await self._work()
+    def _body(self) -> Coroutine[Any, Any, None]:
+        return self._work()
