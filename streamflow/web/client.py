@@ -9,7 +9,7 @@ everything (H73, H82). And a client that is there and does not read is not gone 
 `send` is watched by a clock.
 
 uvicorn keeps a note of its own beside `receive`. Where that is in reach, it is looked at before each message, and the
-task is made only for a response that lasts: for a short one it would cost more than all the rest of it.
+task is made only when there is none for a while: for a short response it would cost more than all the rest of it.
 
 When the client has left, the task that attends is cancelled, once, as `asyncio.timeout` does it: the run of the
 response stops, and `async with` takes the cancellation back. `reason` says why.
@@ -39,7 +39,7 @@ Reason: TypeAlias = Literal["left", "stalled", "slow", "cancelled"]
 
 _WINDOW = 30.0  # seconds over which a client may be slower than `min_rate`
 _FIRST_STEP = 3  # turns of the loop in which a stream that has been started takes its first step
-_SHORT = 0.05  # seconds until a task waits for the client to leave, where the server can be asked
+_SHORT = 0.05  # seconds without a message until a task waits for the client to leave, where the server can be asked
 _CLAIM = 1.0  # seconds in which somebody has to say that he reads a body that is here
 
 
@@ -78,6 +78,8 @@ class Client:
         self._looks_on = False
         self._watcher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._short = min(_SHORT, send_timeout or _SHORT)
+        self._sent_at = -math.inf
         self._deadline = math.inf
         self._running_out: Reason = "stalled"
 
@@ -98,7 +100,7 @@ class Client:
         if self._server is None or self._server.disconnected or not self._ignore_body:
             self._begin_to_watch()
         else:
-            self._timer = self._loop.call_later(min(_SHORT, self._timeout or _SHORT), self._time_is_up)
+            self._timer = self._loop.call_later(self._short, self._time_is_up)
         return self
 
     def _begin_to_watch(self) -> None:
@@ -204,10 +206,10 @@ class Client:
             await self._until_cancelled()
         finally:
             self._deadline = math.inf
-            spent = self._now() - began
-            self.waited += spent
+            self._sent_at = self._now()
+            self.waited += self._sent_at - began
         if self._rated:
-            self._patience.waited(spent)
+            self._patience.waited(self._sent_at - began)
             self._patience.received(len(message.get("body", b"")))
 
     async def last_look(self) -> None:
@@ -245,10 +247,13 @@ class Client:
         self._timer = self._loop.call_at(self._deadline, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        self._timer = None
-        if self._watcher is None:
-            self._begin_to_watch()
-        if self._deadline <= self._now():
+        self._timer, now = None, self._now()
+        if self._deadline <= now:
             self._leave(self._running_out)
-        elif self._deadline < math.inf:
-            self._set_timer()
+        elif self._watcher is None and now - self._sent_at < self._short:
+            self._timer = self._loop.call_later(self._short, self._time_is_up)  # each message asks the server itself
+        else:
+            if self._watcher is None:
+                self._begin_to_watch()
+            if self._deadline < math.inf:
+                self._set_timer()

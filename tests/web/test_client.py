@@ -155,3 +155,44 @@ async def test_one_timer_serves_many_sends():
     assert client.reason is None
     assert client.waited == pytest.approx(2000)
     assert len(timers) < 150
+
+
+def watching():
+    return any(task.get_name() == "streamflow:web:client" for task in asyncio.all_tasks())
+
+
+@pytest.mark.virtual_time
+async def test_where_the_server_can_be_asked_a_task_waits_only_when_there_is_no_message_for_a_while():
+    wire = Wire(b"", tells=True)
+    async with client_of(wire, ignore_body=True) as client:
+        for _ in range(100):
+            await client.send({"type": "http.response.body", "body": b"a", "more_body": True})
+            await asyncio.sleep(0.02)
+            assert not watching()
+        await asyncio.sleep(0.1)
+        assert watching()
+        wire.leave()
+        await asyncio.sleep(3600)
+    assert client.reason == "left"
+
+
+@pytest.mark.virtual_time
+async def test_where_the_server_can_be_asked_no_message_goes_to_who_has_left():
+    wire = Wire(b"", tells=True)
+    async with client_of(wire, ignore_body=True) as client:
+        await client.send({"type": "http.response.body", "body": b"a", "more_body": True})
+        wire.leave()
+        await client.send({"type": "http.response.body", "body": b"b", "more_body": True})
+    assert client.reason == "left"
+    assert [message["body"] for message in wire.sent] == [b"a"]
+
+
+@pytest.mark.virtual_time
+async def test_a_send_timeout_below_that_while_is_kept():
+    wire = Wire(b"", tells=True)
+    wire.hold()
+    start = asyncio.get_running_loop().time()
+    async with client_of(wire, ignore_body=True, send_timeout=0.01) as client:
+        await client.send({"type": "http.response.body", "body": b"a", "more_body": True})
+    assert client.reason == "stalled"
+    assert asyncio.get_running_loop().time() - start < 0.05
