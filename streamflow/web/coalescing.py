@@ -50,15 +50,15 @@ class Coalescer:
     def __init__(self, least: int) -> None:
         """Begin with nothing."""
         self.held = 0
-        self._least = min(least, PIECE)
+        self.least = min(least, PIECE)
         self._parts: list[bytes] = []
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
         """Take a chunk; return the pieces that are complete. They are to be taken before the next feed."""
         size = len(chunk)
-        if not self.held and self._least <= size <= PIECE:
+        if not self.held and self.least <= size <= PIECE:
             return (chunk,)
-        if self.held + size < self._least:
+        if self.held + size < self.least:
             if size:
                 self._parts.append(chunk)
                 self.held += size

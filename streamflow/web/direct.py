@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NoReturn
 
 from streamflow.engine.shielding import until_done
 from streamflow.errors import StageError
 from streamflow.stages import Source
-from streamflow.web.coalescing import Coalescer, as_bytes
+from streamflow.web.coalescing import PIECE, Coalescer, as_bytes
+from streamflow.web.inbox import Message
 from streamflow.web.sending import Delivery
 
 __all__ = ["Direct"]
@@ -55,6 +56,7 @@ class Direct:
         self._timer: asyncio.TimerHandle | None = None
         self._late: asyncio.Task[None] | None = None
         self._at_yield = False
+        self._straight: Callable[[Message], Awaitable[None]] | None = None
 
     async def sending(self, opened: Iterable[Any] | AsyncIterable[Any]) -> None:
         """Send all of it. It closes what it has opened, in this task."""
@@ -73,25 +75,34 @@ class Direct:
 
     async def _send_each(self, items: AsyncIterator[Any]) -> None:
         """Send each chunk while the source stands at its `yield`; a cancellation then is one of the source."""
-        joined, delivery, number = self._joined, self._delivery, 0
+        joined, least, number, left = self._joined, self._joined.least, 0, 0
         try:
             async for chunk in items:
                 self._at_yield = True
                 number += 1
-                for piece in joined.feed(chunk if type(chunk) is bytes else as_bytes(chunk, number)):
-                    if self._late is not None:
-                        await self._no_longer_late()
-                    await delivery.send(piece)
-                    self._due = math.inf
-                if joined.held and self._due == math.inf:
-                    await self._hold()
-                if delivery.turn_is_over():
-                    await delivery.budget.pause()
+                data = chunk if type(chunk) is bytes else as_bytes(chunk, number)
+                if self._straight and least <= len(data) <= PIECE and not joined.held and self._late is None:
+                    self._delivery.bytes += len(data)
+                    await self._straight({"type": "http.response.body", "body": data, "more_body": True})
+                else:
+                    for piece in joined.feed(data):
+                        await self._send(piece)
+                    if joined.held and self._due == math.inf:
+                        await self._hold()
+                left -= 1
+                if left <= 0:
+                    left = await self._delivery.turn()
                 self._at_yield = False
         except asyncio.CancelledError as error:
             if not self._at_yield or not isinstance(items, AsyncGenerator):
                 raise
             await _strike(items, error)
+
+    async def _send(self, piece: bytes) -> None:
+        await self._no_longer_late()
+        await self._delivery.send(piece)
+        self._due = math.inf
+        self._straight = self._delivery.straight
 
     # --- the clock -----------------------------------------------------------------------------------------------
 
