@@ -25,7 +25,7 @@ from streamflow.errors import ObjectChanged, UsageError
 from streamflow.places.blocks import MIB
 from streamflow.places.cloud_upload import CloudUpload
 from streamflow.places.obstore_library import config_of, obstore, place_of, range_refused, translated
-from streamflow.places.s3_options import key_ring
+from streamflow.places.s3_options import Options, key_ring
 from streamflow.places.s3_requests import S3Requests
 from streamflow.places.s3_signing import scope_in
 from streamflow.places.s3_upload import abort, begun, grows, open_uploads
@@ -123,7 +123,7 @@ class CloudStore:
 
     async def begin(self, key: str, part_size: int, concurrency: int, terms: Terms = DEFAULT) -> Upload:
         """Return an upload; the server hears of it at once, or with the first part."""
-        if self._is_s3:
+        if self._is_s3 and not (terms.overwrite and Options(self._store).apart):
             requests = await self._requests(key)
             if not terms.overwrite or grows(requests, terms):
                 return begun(requests, lambda: self.info(key), part_size, concurrency, terms)

@@ -48,6 +48,7 @@ class Patience:
         init_backoff: the first wait, before the second request.
         max_backoff: the longest wait.
         base: by how many times each wait is longer than the one before.
+        pool_idle_timeout: after a request its connection may serve another one within this time.
     """
 
     timeout: float = 30.0
@@ -58,6 +59,7 @@ class Patience:
     init_backoff: float = 0.1
     max_backoff: float = 15.0
     base: float = 2.0
+    pool_idle_timeout: float = 90.0
 
     def waits(self) -> Iterator[float]:
         """Give the seconds to wait before each repetition: up to half shorter at random, so that not all meet."""

@@ -95,9 +95,18 @@ def exchanged(sending: Sending, line: Line) -> Answer:
             # Reading with a limit does not tell that the line was cut.
             return Answer(0, b"the answer was cut") if answer.length else Answer(answer.status, body, headers)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(0, str(error).encode())
+        return Answer(0, _reason(sending, error).encode())
     finally:
         line.over(sending)
+
+
+def _reason(sending: Sending, error: Exception) -> str:
+    """Return why there is no answer: what has no time left ends by all kinds of errors."""
+    try:
+        sending.left()
+    except OSError as reason:
+        return str(reason)
+    return str(error)
 
 
 def _parsed(body: bytes) -> ET.Element | None:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamflow.places.blocks import MIB
+from streamflow.places.s3_heads import Response
 
 __all__ = ["Connections", "Loan", "Sending"]
 
@@ -34,6 +35,7 @@ class Sending(urllib.request.Request):
         allowed: seconds for the whole of it, for the error.
         deadline: when it must be over, by the monotonic clock.
         quiet: seconds without a byte of the answer.
+        pace: seconds for each MiB of the body: a large part has hours, but not for standing still.
         connection: what it is sent over.
         dropped: whether it was given up.
     """
@@ -41,20 +43,24 @@ class Sending(urllib.request.Request):
     allowed = float("inf")
     deadline = float("inf")
     quiet = float("inf")
+    pace = float("inf")
     connection: _Connection | None = None
     dropped = False
 
     def left(self) -> float:
-        """Return the seconds left. Raises `TimeoutError` if there are none."""
+        """Return the seconds left. Raises `TimeoutError` if there are none, or an error if it was given up."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"timed out: the answer took longer than {self.allowed:g} s")
+        if self.dropped:
+            raise ConnectionAbortedError("given up")
         return left
 
     def drop(self) -> None:
         """Make it fail at once, from any thread."""
         self.dropped = True
-        if self.connection is not None and (line := self.connection.sock) is not None:
+        connection = self.connection  # its thread may put it away meanwhile
+        if connection is not None and (line := connection.sock or connection.line) is not None:
             try:
                 socket.socket.shutdown(line, socket.SHUT_RDWR)  # not TLS's own, which would talk to the other side
             except OSError:
@@ -64,21 +70,25 @@ class Sending(urllib.request.Request):
 class _Connection(http.client.HTTPConnection):
     """One that has less time to come about than to answer, and that sends in pieces, so that it can be stopped."""
 
+    response_class = Response
+
     def __init__(self, host: str, *, within: float, **options: Any) -> None:
         super().__init__(host, timeout=within, **options)
         self.sending = Sending("http://none")
+        self.line: socket.socket | None = None  # `sock` is forgotten when the answer will be the last one
+        self.used = 0.0
 
     def connect(self) -> None:
         super().connect()
-        if self.sending.dropped:
-            raise ConnectionAbortedError("given up")
+        self.line = self.sock
+        self.sending.left()
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
         view = memoryview(data)
         for at in range(0, len(view), MIB):
-            self.sock.settimeout(self.sending.left())
+            self.sock.settimeout(min(self.sending.left(), self.sending.pace))
             self.sock.sendall(view[at : at + MIB])
 
     def answer(self) -> http.client.HTTPResponse:
@@ -92,20 +102,32 @@ class _SecureConnection(_Connection, http.client.HTTPSConnection):
 
 
 class Connections:
-    """Those that are not in use, if `keeps` says that they are kept at all."""
+    """Those that are not in use, if `keeps` says that they are kept at all.
 
-    def __init__(self) -> None:
+    Args:
+        good_for: how many seconds after its last request one is used again; what lies between may have forgotten it.
+    """
+
+    def __init__(self, good_for: float) -> None:
         """Make none yet."""
         self.keeps = False
+        self._good_for = good_for
         self._idle: dict[object, list[_Connection]] = {}
         self._places: dict[_Connection, object] = {}
         self._lock = threading.Lock()
 
     def taken(self, place: object) -> _Connection | None:
-        """Return the one to this place that was used last, if there is one."""
+        """Return the one to this place that was used last, if there is one that is still good."""
         with self._lock:
-            idle = self._idle.get(place)
-            return idle.pop() if idle else None
+            idle = self._idle.get(place) or []
+            if idle and time.monotonic() - idle[-1].used < self._good_for:
+                return idle.pop()
+            old, idle[:] = idle[:], []
+            for connection in old:
+                self._places.pop(connection, None)
+        for connection in old:
+            connection.close()
+        return None
 
     def lend(self, connection: _Connection, place: object) -> None:
         """Remember where a new one leads."""
@@ -118,6 +140,7 @@ class Connections:
         with self._lock:
             if not self.keeps or connection is None or connection.sock is None or sending.dropped:
                 return
+            connection.used = time.monotonic()
             self._idle.setdefault(self._places[connection], []).append(connection)
             sending.connection = None
 

@@ -4,7 +4,8 @@ What lives here: `Line`, which sends a request and reads its answer, and `Sendin
 must not: signing, repeating, what an answer means, the loop.
 
 Of `client_options` these count here: the timeouts, `proxy_url`, `root_certificate`, `allow_invalid_certificates`,
-`user_agent` and `default_headers`. Without `proxy_url` proxies are taken from the environment, as obstore does.
+`user_agent`, `default_headers` and `pool_idle_timeout`. Without `proxy_url` proxies are taken from the environment, as
+obstore does. Of what obstore can and this line cannot, `obeys` tells.
 
 How it works. `urllib` knows of proxies and closes each connection. A line that keeps its connections hands it a loan of
 one instead (`s3_connections.py`), and takes the connection back when the answer has been read.
@@ -26,6 +27,8 @@ from streamflow.places.s3_connections import Connections, Loan, Sending
 __all__ = ["Line", "Sending"]
 
 _PIECE = 64 * 1024
+_UNSAID = {"proxy_excludes", "proxy_ca_certificate", "http2_only"}
+_FINAL = 200  # what is below announces another answer
 
 
 class Line:
@@ -43,8 +46,18 @@ class Line:
         """Open nothing yet."""
         self._options = options
         self._patience = patience
-        self._connections = Connections()
+        self._connections = Connections(patience.pool_idle_timeout)
         self._opener: urllib.request.OpenerDirector | None = None
+
+    @property
+    def obeys(self) -> bool:
+        """Whether this line goes the way that obstore's client would go: that one knows more kinds of proxies."""
+        own, found = self._options.get("proxy_url"), urllib.request.getproxies()
+        proxies = [own] if own else [found[name] for name in ("http", "https", "all") if name in found]
+        strange = any("://" in proxy and not proxy.startswith("http://") for proxy in proxies)
+        # obstore goes to a proxy that it was given in any case; of one in the environment it excepts networks too.
+        excepted = "no" in found if own else bool(proxies) and "/" in found.get("no", "")
+        return not (strange or excepted or _UNSAID & self._options.keys())
 
     def request(
         self, method: str, url: str, body: Sequence[memoryview], headers: Mapping[str, str], within: float = 1.0
@@ -53,7 +66,7 @@ class Line:
         told = {**headers, "content-length": str(sum(map(len, body)))} if body else dict(headers)
         data: Any = list(body) or None  # urllib sends what can be iterated over, again if it has to
         sending = Sending(url, data=data, headers=told, method=method)
-        sending.quiet = self._patience.read_timeout
+        sending.quiet, sending.pace = self._patience.read_timeout, self._patience.timeout
         sending.allowed = self._patience.timeout * within
         sending.deadline = time.monotonic() + sending.allowed
         return sending
@@ -75,7 +88,7 @@ class Line:
             pieces.append(piece)
             size += len(piece)
             sending.left()
-        if not answer.length:
+        if not answer.length and answer.status >= _FINAL:
             self._connections.back(sending)
         return b"".join(pieces)
 
@@ -92,11 +105,14 @@ class Line:
         self._connections.close()
 
     def _made(self) -> urllib.request.OpenerDirector:
-        proxy = self._options.get("proxy_url")
+        found = urllib.request.getproxies()
+        found = {name: found.get(name) or found.get("all", "") for name in ("http", "https")}
+        if proxy := self._options.get("proxy_url"):
+            found = {"http": proxy, "https": proxy}
         within = min(self._patience.connect_timeout, self._patience.timeout)
         # Only these: a redirection would take the signature elsewhere, and what an error is, is said in the answer.
         opener = urllib.request.OpenerDirector()
-        opener.add_handler(urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None))
+        opener.add_handler(urllib.request.ProxyHandler({name: there for name, there in found.items() if there}))
         opener.add_handler(_Plain(self._connections, within))
         opener.add_handler(_Secure(self._connections, within, self._trust))
         headers = {name: _text(value) for name, value in dict(self._options.get("default_headers") or {}).items()}
@@ -108,6 +124,9 @@ class Line:
     def _trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
+        # As obstore does: a certificate that is trusted needs no other above it, nor every extension of RFC 5280.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if own := self._options.get("root_certificate"):
             context.load_verify_locations(cadata=_text(own))
         if str(self._options.get("allow_invalid_certificates", "")).lower() == "true":

@@ -56,6 +56,11 @@ class Options:
         return bool(self.get("server_side_encryption"))
 
     @property
+    def apart(self) -> bool:
+        """Whether requests are not signed by the keys: not at all, or by those of a session with S3 Express."""
+        return self._yes("skip_signature") or self._yes("s3_express")
+
+    @property
     def unsigned(self) -> bool:
         """Whether bodies are left out of the signature."""
         return self._yes("unsigned_payload")

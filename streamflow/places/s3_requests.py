@@ -37,6 +37,7 @@ __all__ = ["S3Requests"]
 R = TypeVar("R")
 
 _QUICK = 64 * 1024
+_SLACK = 0.1  # seconds
 
 
 class S3Requests:
@@ -70,6 +71,7 @@ class S3Requests:
         self._idle: list[Worker] = []
         self._digesting = asyncio.Semaphore(os.cpu_count() or 1)
         self._line = Line(dict(store.client_options or {}), self._patience)
+        self.obeys = self._line.obeys
 
     def keep(self) -> None:
         """Keep connections and threads for further requests, as many as were needed at once, until `close`."""
@@ -178,7 +180,7 @@ class S3Requests:
         within: float = 1.0,
         droppable: bool = False,
     ) -> Answer:
-        waits, latest = self._patience.waits(), time.monotonic() + self._patience.retry_timeout
+        waits, latest = self._patience.waits(), time.monotonic() + self._patience.retry_timeout * max(1.0, within)
         headers = {**headers, **self.options.of_all()}
         async with self._worker() as worker:
             while True:
@@ -193,6 +195,8 @@ class S3Requests:
 
     async def _exchanged(self, worker: Worker, sending: Sending, *, droppable: bool) -> Answer:
         asking = asyncio.ensure_future(worker.call(exchanged, sending, self._line))
+        # The thread looks at the clock between bytes; of a head that trickles it sees none before the end.
+        late = asyncio.get_running_loop().call_at(sending.deadline + _SLACK, sending.drop)
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -201,6 +205,8 @@ class S3Requests:
             await until_done(asking)
             asking.exception()  # asked for, lest the loop complain
             raise
+        finally:
+            late.cancel()
 
     async def _asked(self, request: Awaitable[R]) -> R:
         """Wait for obstore, or for a credential provider, and translate how it failed."""

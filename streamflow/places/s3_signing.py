@@ -38,7 +38,8 @@ class Keys:
 
 def query_of(query: Mapping[str, str]) -> str:
     """Return a query in the one form that is signed: encoded, and in order."""
-    return "&".join(sorted(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items()))
+    pairs = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in query.items())
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def signed(  # noqa: PLR0917  # it is all in the signature

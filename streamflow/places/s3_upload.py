@@ -163,11 +163,11 @@ def grows(requests: S3Requests, terms: Terms) -> bool:
     """Return whether an upload may go by these requests, with parts that grow.
 
     It may not if the parts have to be equal: because the user says so, or because Cloudflare R2 does. Nor where the
-    keys are not at hand, since each part would fetch credentials anew, or where parts carry a checksum that Python has
-    not.
+    keys are not at hand, since each part would fetch credentials anew; where parts carry a checksum that Python has
+    not; or where only obstore knows the way to the store (`Line.obeys`).
     """
     equal = terms.equal_parts or _wants_equal(requests)
-    return not equal and requests.signs and requests.options.checksum in {"", "SHA256"}
+    return not equal and requests.signs and requests.obeys and requests.options.checksum in {"", "SHA256"}
 
 
 def _wants_equal(requests: S3Requests) -> bool:

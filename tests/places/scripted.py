@@ -86,6 +86,7 @@ class Scripted:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
+        task.add_done_callback(lambda _: writer.close())  # one that is cancelled before it began closes nothing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -47,9 +47,10 @@ def made(**options):
 
 def test_every_way_of_saying_it_reaches_our_requests():
     client = {"timeout": timedelta(seconds=90), "connect_timeout": "1m 1s", "read_timeout": "7s"}
+    client |= {"pool_idle_timeout": "9s"}
     backoff = {"init_backoff": timedelta(milliseconds=3), "max_backoff": timedelta(seconds=4), "base": 5}
     retry = {"max_retries": 2, "retry_timeout": timedelta(minutes=6), "backoff": backoff}
-    assert made(client_options=client, retry_config=retry) == Patience(90, 61, 7, 2, 360, 0.003, 4, 5)
+    assert made(client_options=client, retry_config=retry) == Patience(90, 61, 7, 2, 360, 0.003, 4, 5, 9)
 
 
 def test_where_nothing_was_said_it_is_as_patient_as_obstore():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 import warnings
 
 import pytest
 
 from streamflow.places.patience import Patience
 from streamflow.places.s3_answers import exchanged
+from streamflow.places.s3_connections import Connections
 from streamflow.places.s3_line import Line
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -42,6 +44,7 @@ class Server:
         task = asyncio.ensure_future(self._served(reader, writer))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # one that is cancelled before it began closes nothing
 
     async def _served(self, reader, writer):
         try:
@@ -99,6 +102,26 @@ async def test_one_that_the_server_has_closed_meanwhile_is_replaced(size):
             assert (await put(over, server, bytes(size))).status == 200
         over.close()
     assert server.bodies == [bytes(size)] * 3
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nserver: s", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK"])
+async def test_an_answer_that_is_cut_in_its_head_is_none(head, keeps):
+    """`http.client` would take it for a success without an ETag."""
+    over = line(keeps=keeps)
+    async with Server(lasts=1, answer=head) as server:
+        answer = await put(over, server, b"x")
+        over.close()
+    assert (answer.status, answer.body) == (0, b"the head of the answer was cut")
+    assert server.connections == 1
+
+
+async def test_what_is_no_http_is_no_answer():
+    over = line()
+    async with Server(lasts=1, answer=b"SSH-2.0-x\r\n") as server:
+        answer = await put(over, server, b"x")
+        over.close()
+    assert (answer.status, answer.body) == (0, b"SSH-2.0-x\r\n")
 
 
 async def test_a_new_one_that_the_server_closes_is_an_error():
@@ -160,6 +183,50 @@ async def test_a_body_that_is_not_taken_is_given_up_when_it_was_said():
     assert b"timed out" in answer.body
 
 
+async def test_a_body_that_stands_still_is_given_up_though_it_has_more_time():
+    """A part of many GiB has hours, but not for nothing."""
+    over, held = line(timeout=0.1), asyncio.Event()
+
+    async def deaf(reader, writer):
+        await held.wait()
+        writer.close()
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    sending = over.request("PUT", url, [memoryview(bytes(30_000_000))], {}, 10_000)
+    try:
+        async with asyncio.timeout(20):
+            answer = await asyncio.to_thread(exchanged, sending, over)
+    finally:
+        held.set()
+        over.close()
+        server.close()
+        await server.wait_closed()
+    assert answer.status == 0
+    assert b"timed out" in answer.body
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again():
+    """A router between may have forgotten it: what is sent over it is heard by nobody."""
+    over = line(pool_idle_timeout=0)
+    async with Server() as server:
+        for _ in range(3):
+            await put(over, server, b"x")
+        over.close()
+    assert server.bodies == [b"x"] * 3
+    assert server.connections == 3
+
+
+async def test_an_announcement_of_an_answer_is_not_taken_for_that_of_the_next_request():
+    announced = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    over = line()
+    async with Server(answer=announced + OK) as server:
+        answers = [await put(over, server, b"x") for _ in range(2)]
+        over.close()
+    assert [answer.status for answer in answers] == [103, 103]
+    assert server.connections == 2
+
+
 async def test_a_request_that_was_dropped_before_it_began_is_not_sent():
     over = line()
     async with Server() as server:
@@ -167,6 +234,71 @@ async def test_a_request_that_was_dropped_before_it_began_is_not_sent():
         sending.drop()
         answer = await asyncio.to_thread(exchanged, sending, over)
         over.close()
+    assert (answer.status, server.bodies, server.connections) == (0, [], 0)
+    assert b"given up" in answer.body
+
+
+async def test_a_request_that_is_dropped_while_it_connects_is_not_sent(monkeypatch):
+    over, real = line(), socket.create_connection
+    async with Server() as server:
+        sending = over.request("PUT", server.url, [memoryview(b"x")], {})
+
+        def create(*arguments, **options):
+            sending.drop()
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(socket, "create_connection", create)
+        answer = await asyncio.to_thread(exchanged, sending, over)
+        over.close()
         await server.heard.wait()  # it may be told of the connection later than we ended it
     assert (answer.status, server.bodies) == (0, [])
     assert b"given up" in answer.body
+
+
+async def test_a_request_that_is_dropped_when_it_has_got_a_kept_connection_is_not_sent(monkeypatch):
+    over, real = line(), Connections.taken
+    async with Server() as server:
+        await put(over, server, b"first")
+        sending = over.request("PUT", server.url, [memoryview(b"second")], {})
+
+        def taken(connections, place):
+            sending.drop()
+            return real(connections, place)
+
+        monkeypatch.setattr(Connections, "taken", taken)
+        answer = await asyncio.to_thread(exchanged, sending, over)
+        over.close()
+    assert (answer.status, server.bodies, server.connections) == (0, [b"first"], 1)
+
+
+async def test_an_answer_that_closes_the_connection_and_stalls_can_be_given_up(monkeypatch):
+    """X2: `http.client` forgets the socket of such a connection before the body has been read."""
+    loop, reading, held, real = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event(), Line.read
+    over = line(timeout=3600)
+
+    async def stalling(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nab")
+        await held.wait()
+        writer.close()
+
+    def read(*arguments):
+        loop.call_soon_threadsafe(reading.set)
+        return real(*arguments)
+
+    monkeypatch.setattr(Line, "read", read)
+    server = await asyncio.start_server(stalling, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    sending = over.request("PUT", url, [memoryview(b"x")], {})
+    try:
+        async with asyncio.timeout(20):
+            answering = asyncio.ensure_future(asyncio.to_thread(exchanged, sending, over))
+            await reading.wait()
+            sending.drop()
+            answer = await answering
+    finally:
+        held.set()
+        over.close()
+        server.close()
+        await server.wait_closed()
+    assert answer.status == 0

@@ -12,7 +12,7 @@ from streamflow.places.cloud import CloudStore
 from streamflow.places.cloud_upload import CloudUpload
 from streamflow.places.s3_options import KeyRing, key_ring
 from streamflow.places.s3_signing import Keys
-from streamflow.places.s3_upload import S3Upload
+from streamflow.places.s3_upload import S3Upload, grows
 from streamflow.places.stores import Terms
 from tests.places.scripted import Answer, Bucket3, Scripted, on_instance
 
@@ -119,6 +119,68 @@ async def test_a_checksum_that_the_server_kept_is_named_at_the_end():
 async def test_a_checksum_that_python_has_not_is_left_to_obstore():
     cloud = CloudStore(store("http://127.0.0.1:1", checksum_algorithm="CRC64NVME", **GIVEN))
     assert isinstance(await cloud.begin("k", PART, 1), CloudUpload)
+
+
+@pytest.mark.parametrize("keys", [{}, GIVEN])
+async def test_what_is_not_to_be_signed_is_left_to_obstore(keys):
+    """A bucket that anybody may write to: there may be no keys at all, and to look for them takes seconds."""
+    s3 = Bucket3()
+    async with Scripted(s3.answer) as server:
+        upload = await CloudStore(store(server.url, skip_signature=True, **keys)).begin("k", PART, 1)
+        assert isinstance(upload, CloudUpload)
+        await upload.part(1, bytes(PART))
+        await upload.part(2, b"end")
+        await upload.complete()
+    assert s3.objects["/bucket/k"][0] == bytes(PART) + b"end"
+    assert not any("authorization" in request.headers for request in server.requests)
+
+
+async def test_s3_express_whose_sessions_have_keys_of_their_own_is_left_to_obstore():
+    """It signs URLs by the user's keys there, which the server would refuse for parts."""
+    from obstore.store import S3Store  # noqa: PLC0415  # an extra
+
+    express = S3Store("bucket--usw2-az1--x-s3", region="us-west-2", s3_express=True, **GIVEN)
+    assert isinstance(await CloudStore(express).begin("k", PART, 1), CloudUpload)
+
+
+WAYS = [
+    pytest.param({}, {}, S3Upload, id="none"),
+    pytest.param({"proxy_excludes": "10.0.0.0/8"}, {}, CloudUpload, id="excludes"),
+    pytest.param({"proxy_ca_certificate": "x"}, {}, CloudUpload, id="certificate of the proxy"),
+    pytest.param({"proxy_url": "https://proxy"}, {}, CloudUpload, id="proxy by TLS"),
+    pytest.param({"proxy_url": "http://proxy"}, {}, S3Upload, id="proxy"),
+    pytest.param({"proxy_url": "http://proxy"}, {"NO_PROXY": "a.example"}, CloudUpload, id="proxy in any case"),
+    pytest.param({}, {"ALL_PROXY": "socks5://proxy"}, CloudUpload, id="socks"),
+    pytest.param({}, {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "a.example"}, S3Upload, id="excepted by name"),
+    pytest.param({}, {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "10.0.0.0/8"}, CloudUpload, id="excepted network"),
+    pytest.param({}, {"NO_PROXY": "10.0.0.0/8"}, S3Upload, id="no proxy"),
+]
+
+
+@pytest.mark.parametrize(("client", "environment", "kind"), WAYS)
+async def test_a_way_that_only_obstore_knows_is_left_to_obstore(monkeypatch, client, environment, kind):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    async with Scripted(Bucket3().answer) as server:
+        told = store(server.url, HTTP | client, retry_config={"max_retries": 0}, **GIVEN)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        requests = await CloudStore(told)._requests("k")
+    assert grows(requests, Terms()) == (kind is S3Upload)
+
+
+async def test_a_proxy_for_all_is_asked(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    async with Scripted((s3 := Bucket3()).answer) as server:
+        monkeypatch.setenv("ALL_PROXY", server.url)
+        upload = await CloudStore(store("http://s3.invalid", **GIVEN)).begin("k", PART, 1)
+        assert isinstance(upload, S3Upload)
+        await upload.part(1, bytes(PART))
+        await upload.complete()
+    assert s3.objects["/bucket/k"][0] == bytes(PART)
 
 
 # --------------------------------------------------------------------------------------------------- where keys are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import traceback
@@ -178,6 +179,19 @@ async def test_a_server_that_asks_for_patience_gets_it(monkeypatch):
         await requests.send("DELETE", {"uploadId": "1"})
     assert waits[0] == 7
     assert waits[1] < 1
+
+
+@pytest.mark.parametrize(("within", "count"), [(1.0, 1), (1000.0, 2)])
+async def test_a_large_part_may_be_repeated_for_longer(within, count):
+    """It takes longer than all repetitions of a small one together, and fails as easily."""
+    retry = {"retry_timeout": timedelta(milliseconds=20), "backoff": {"init_backoff": timedelta(milliseconds=50)}}
+    answers = [Answer(503), Answer(200, headers={"etag": '"e"'})]
+    async with Scripted(lambda _: answers.pop(0)) as server:
+        requests = await store(server, retry_config=retry)._requests("k")
+        query = {"partNumber": "1", "uploadId": "1"}
+        with contextlib.suppress(OSError):
+            await requests.put(query, [memoryview(b"data")], bytes(32), within=within)
+    assert len(server.requests) == count
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ def test_a_query_has_one_form():
     )
 
 
+def test_a_query_is_ordered_by_its_names():
+    assert query_of({"a-b": "1", "a": "2"}) == "a=2&a-b=1"
+
+
 @pytest.mark.may_leak("threads", "files", reason="obstore keeps tokio's threads and descriptors")
 @pytest.mark.parametrize("token", [None, "a/token+of=a role"])
 async def test_a_url_that_obstore_signed_is_known_by_its_keys(token):
