@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -64,11 +63,13 @@ class Attendance:
         if task is not None:
             self.noted = True
             self._asker = weakref.ref(task)
-            task.add_done_callback(partial(self._ended, self._asker))
+            _asked_by(task).add(self)
 
-    def _ended(self, asker: weakref.ref[Any], task: asyncio.Task[Any]) -> None:
+    def ended(self, task: asyncio.Task[Any]) -> None:
+        """A task that has asked has ended."""
         self.noted = False
-        if task.cancelled() and self._is_left(asker):
+        asker = self._asker
+        if asker is not None and task.cancelled() and self._is_left(asker):
             task.get_loop().call_later(_SHORTLY, self._look, asker, task.get_loop())
 
     def _is_left(self, asker: weakref.ref[Any]) -> bool:
@@ -90,6 +91,23 @@ class Attendance:
             loop.call_later(wait, self._look_at_all, asker, loop)
         else:
             _all.collect()
+
+
+_asked: weakref.WeakKeyDictionary[asyncio.Task[Any], weakref.WeakSet[Attendance]] = weakref.WeakKeyDictionary()
+"""What each task has asked: weakly, since a task may live for ever and ask one iterator after the other."""
+
+
+def _asked_by(task: asyncio.Task[Any]) -> weakref.WeakSet[Attendance]:
+    asked = _asked.get(task)
+    if asked is None:
+        asked = _asked[task] = weakref.WeakSet()
+        task.add_done_callback(_tell)
+    return asked
+
+
+def _tell(task: asyncio.Task[Any]) -> None:
+    for attendance in _asked.pop(task, ()):
+        attendance.ended(task)
 
 
 class _All:

@@ -11,6 +11,8 @@ everything (H73, H82). And a client that is there and does not read is not gone 
 uvicorn keeps a note of its own beside `receive`. Where that is in reach, it is looked at before each message, and the
 task is made only when there is none for a while: for a short response it would cost more than all the rest of it.
 
+Where nobody says it at all, the connection itself is looked at now and then (looking.py).
+
 When the client has left, the task that attends is cancelled, once, as `asyncio.timeout` does it: the run of the
 response stops, and `async with` takes the cancellation back. `reason` says why.
 """
@@ -21,12 +23,15 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 from streamflow.engine.shielding import until_done
 from streamflow.errors import UsageError
+from streamflow.web.cutting import is_closing
 from streamflow.web.inbox import Inbox, Message
+from streamflow.web.looking import Looking
 from streamflow.web.patience import Patience
 
 __all__ = ["Client", "Reason", "Send"]
@@ -41,6 +46,12 @@ _WINDOW = 30.0  # seconds over which a client may be slower than `min_rate`
 _FIRST_STEP = 3  # turns of the loop in which a stream that has been started takes its first step
 _SHORT = 0.05  # seconds without a message until a task waits for the client to leave, where the server can be asked
 _CLAIM = 1.0  # seconds in which somebody has to say that he reads a body that is here
+_FOLLOWS = 0.2  # seconds in which more of a body comes that nobody reads
+
+_UNREAD = (
+    "The request has a body that nobody reads, or that request.stream() reads beside this response, which would lose "
+    "parts of it. Read it with web.body(request); if it does not matter, say ignore_body=True."
+)
 
 
 class Client:
@@ -78,6 +89,7 @@ class Client:
         self._looks_on = False
         self._watcher: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looking: Looking | None = None
         self._short = min(_SHORT, send_timeout or _SHORT)
         self._sent_at = -math.inf
         self._deadline = math.inf
@@ -105,12 +117,20 @@ class Client:
 
     def _begin_to_watch(self) -> None:
         self._watcher = self._loop.create_task(self._watch(), name="streamflow:web:client")
+        self._look_now_and_then()
+
+    def _look_now_and_then(self) -> None:
+        if self._looking is None:
+            self._looking = Looking(self._inbox.receive, self._send, gone=partial(self._leave, "left"))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         """End watching. The cancellation that the watch has caused ends here; its error is raised."""
         struck, self._struck = self._struck, True
+        if self._looking is not None:
+            self._looking.end()
+            self._looking = None  # it knows us
         if self._timer is not None:
             self._timer.cancel()
         cancelled = None
@@ -165,10 +185,7 @@ class Client:
                 while inbox.unread:
                     await inbox.change()
         if inbox.unread:
-            raise UsageError(
-                "The request has a body that nobody reads, or that request.stream() reads beside this response, which "
-                "would lose parts of it. Read it with web.body(request); if it does not matter, say ignore_body=True."
-            )
+            raise UsageError(_UNREAD)
 
     def fail(self, error: BaseException) -> None:
         """Stop who attends because of an error beside it, which is raised where the block ends."""
@@ -195,14 +212,18 @@ class Client:
             await self._until_cancelled()
         began = self._now()
         if self._rated:
-            self._arm(began)
+            self._hasten(began)
         elif self._timeout is not None:
             self._deadline = began + self._timeout
-            if self._timer is None:
-                self._set_timer()
+        if self._timer is None and self._deadline < math.inf:
+            self._set_timer()
         try:
             await self._send(message)
         except OSError:
+            await self._until_cancelled()
+        except RuntimeError:  # that is what a closed transport of uvloop says
+            if not is_closing(self._inbox.receive, self._send):
+                raise
             await self._until_cancelled()
         finally:
             self._deadline = math.inf
@@ -221,7 +242,21 @@ class Client:
         if self._struck:
             await self._loop.create_future()  # it is cancelled here
         if self._inbox.unread:
-            self._inbox.abandon()  # it would lie in the way of the end (lingering.py)
+            await self._drop_the_body()
+
+    async def _drop_the_body(self) -> None:
+        """Do without what nobody has read: it would lie in the way of the end (lingering.py).
+
+        Where nothing follows what is here, and that is not the end, somebody else has had the rest (H74).
+        """
+        torn = not (self._inbox.whole or self._ignore_body)
+        self._inbox.abandon()
+        if torn:
+            try:
+                async with asyncio.timeout(_FOLLOWS):
+                    await self._inbox.change()
+            except TimeoutError:
+                raise UsageError(_UNREAD) from None
 
     async def _until_cancelled(self) -> None:
         """The server says that the client has left."""
@@ -229,15 +264,15 @@ class Client:
         self._leave("left")
         await self._loop.create_future()
 
-    def _arm(self, began: float) -> None:
-        """Set the clock, where patience may end before `send_timeout` does."""
+    def _hasten(self, began: float) -> None:
+        """Set the deadline, where patience may end before `send_timeout` does."""
         left = self._patience.left()
         slow = left is not None and (self._timeout is None or left < self._timeout)
         limit = left if slow else self._timeout
         assert limit is not None
         self._deadline = began + limit
         self._running_out = "slow" if slow else "stalled"
-        if self._timer is None or self._deadline < self._timer.when():
+        if self._timer is not None and self._deadline < self._timer.when():
             self._set_timer()
 
     def _set_timer(self) -> None:
@@ -252,6 +287,7 @@ class Client:
             self._leave(self._running_out)
         elif self._watcher is None and now - self._sent_at < self._short:
             self._timer = self._loop.call_later(self._short, self._time_is_up)  # each message asks the server itself
+            self._look_now_and_then()
         else:
             if self._watcher is None:
                 self._begin_to_watch()

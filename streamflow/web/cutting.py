@@ -1,7 +1,7 @@
 """How a response that cannot go on breaks its connection, so that nobody takes what came for the whole.
 
-What lives here: `breaking`, the message that no server can send, `cut`, which aborts a connection, and `reachable`, by
-which it is found. What must not: when that is right (exchange.py).
+What lives here: `breaking`, the message that no server can send, `cut`, which aborts a connection, `transport_of` and
+`reachable`, by which it is found. What must not: when that is right (exchange.py).
 
 *Why raising is not enough.* A server breaks the connection of an app that raises in mid-response. Starlette's
 `BaseHTTPMiddleware` does not: the app's exception is kept, the body that it passes on simply ends, and the client gets
@@ -23,7 +23,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["breaking", "cut", "reachable"]
+__all__ = ["breaking", "cut", "is_closing", "reachable", "transport_of"]
 
 _LINKS = ("__self__", "__wrapped__", "func", "send", "_send", "receive", "_receive", "transport", "writer")
 _MOST = 200  # objects to look at
@@ -61,12 +61,23 @@ def cut(scope: Mapping[str, Any], *ends: object) -> bool:
     """
     if not str(scope.get("http_version", "")).startswith("1"):
         return False
-    for thing in reachable(*ends):
-        if _is_transport(thing):
-            _reset(thing.get_extra_info("socket"))
-            thing.abort()
-            return True
-    return False
+    transport = transport_of(*ends)
+    if transport is None:
+        return False
+    _reset(transport.get_extra_info("socket"))
+    transport.abort()
+    return True
+
+
+def is_closing(*ends: object) -> bool:
+    """Whether the connection behind `receive` or `send` is seen to be closed, or about to be."""
+    asked = getattr(transport_of(*ends), "is_closing", None)
+    return asked is not None and bool(asked())
+
+
+def transport_of(*ends: object) -> Any:
+    """Return the connection behind `receive` or `send`, `None` where it is out of reach."""
+    return next(filter(_is_transport, reachable(*ends)), None)
 
 
 def _reset(connection: Any) -> None:

@@ -104,6 +104,7 @@ class Exchange:
         self._client = self._client_of(Inbox.watching(scope, receive))
         self._delivery = self._delivery_to(self._client)
         self._job = self._job_of(stream)
+        self._troubles: list[str] = []
         self._began = time.perf_counter()
 
     def _client_of(self, inbox: Inbox) -> Client:
@@ -154,7 +155,7 @@ class Exchange:
         client = self._client
         try:
             async with client:
-                await self._job.run()
+                await self._run()
         except asyncio.CancelledError:
             # It may come when there is nothing left to do.
             ended = self._delivery.ended
@@ -172,6 +173,14 @@ class Exchange:
             await self._complete()
         else:
             await self._at_the_end(self._given_up(client.reason or "cancelled"))
+
+    async def _run(self) -> None:
+        try:
+            await self._job.run()
+        except asyncio.CancelledError as error:
+            # Somebody may take the cancellation back, and with it what failed while everything was closed.
+            self._troubles += getattr(error, "__notes__", ())
+            raise
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -199,7 +208,9 @@ class Exchange:
 
     async def _given_up(self, reason: Reason) -> None:
         _log.info("%s: given up after %d bytes: the client %s", self._name, self._delivery.bytes, _TOLD[reason])
-        if reason in {"stalled", "slow"}:
+        for trouble in self._troubles:
+            _log.error("%s: %s", self._name, trouble)
+        if reason in {"stalled", "slow"} or (reason == "cancelled" and self._is_unframed):
             await self._cut(reason)
         elif reason == "left" and not self._delivery.started:
             await self._pretend()
@@ -231,6 +242,8 @@ class Exchange:
 
     async def _break(self, error: BaseException) -> None:
         """Let the server find out by a message that it cannot send; where it waits for the client, do not."""
+        if self._is_unframed:
+            cut(self._scope, self._receive, self._send)
         limit = asyncio.timeout(_BREAKING)
         try:
             async with limit:
@@ -240,6 +253,11 @@ class Exchange:
         except BaseException:  # noqa: BLE001  # most likely `error` itself, which is on its way anyhow
             if limit.expired():
                 cut(self._scope, self._receive, self._send)
+
+    @property
+    def _is_unframed(self) -> bool:
+        """Whether the body ends where the connection does, so that only a reset can tell that it is not whole."""
+        return self._delivery.started and self._scope.get("http_version") == "1.0"
 
     async def _cut(self, reason: Reason) -> None:
         """Abort the connection: closing it would wait for a client that does not read."""

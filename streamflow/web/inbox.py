@@ -44,7 +44,7 @@ class Inbox:
         """Read from `receive`, which nobody else calls from now on."""
         self.gone = False
         self.claimed = 0
-        self._receive = receive
+        self.receive = receive
         self._held: tuple[bytes, bool] | None = None
         self._whole = False  # nothing more will come of the body
         self._dropping = self._lost = False
@@ -64,7 +64,7 @@ class Inbox:
         """Return the same for who only wants to know when the client is gone."""
         inbox = scope.get(_KEY)
         # A middleware may have put a `receive` of its own before the app that it calls.
-        if not isinstance(inbox, Inbox) or inbox._receive != receive:  # noqa: SLF001  # its own
+        if not isinstance(inbox, Inbox) or inbox.receive != receive:
             inbox = scope[_KEY] = Inbox(receive)
         return inbox
 
@@ -76,7 +76,7 @@ class Inbox:
     @property
     def server(self) -> Any:
         """What is behind `receive`, if it can be asked whether the client is gone (`disconnected`): that of uvicorn."""
-        behind = getattr(self._receive, "__self__", None)
+        behind = getattr(self.receive, "__self__", None)
         return behind if isinstance(getattr(behind, "disconnected", None), bool) else None
 
     @property
@@ -143,7 +143,7 @@ class Inbox:
             return
         self._receiving = True
         try:
-            self._take_in(await self._receive())
+            self._take_in(await self.receive())
         finally:
             self._receiving = False
             self._changed()

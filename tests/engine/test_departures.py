@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 import pytest
 
@@ -172,3 +173,16 @@ async def test_a_look_at_all_objects_waits_until_it_is_due():
 
     assert was_open
     assert numbers.closed_in_its_task
+
+
+async def test_a_task_that_asks_one_iterator_after_another_keeps_none_of_them():
+    """A worker may live for months, and read a stream for each job."""
+    noted = []
+    for _ in range(3):
+        items = aiter(sf.stream([1, 2]))
+        assert [item async for item in items] == [1, 2]
+        noted.append(weakref.ref(items._attendance))
+    del items
+    gc.collect()
+
+    assert [each() for each in noted] == [None] * 3

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from streamflow.web.cutting import breaking, cut
+from streamflow.web.cutting import breaking, cut, is_closing
 
 HTTP_1 = {"http_version": "1.1"}
 
@@ -79,3 +79,14 @@ def test_where_there_is_none_nothing_happens():
         return endless
 
     assert not cut(HTTP_1, endless, print, None)
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_connection_that_is_being_closed_is_seen_behind_layers(closing):
+    cycle = Cycle()
+    cycle.transport.is_closing = lambda: closing
+    assert is_closing(wrapped(wrapped(cycle.send))) is closing
+
+
+def test_one_out_of_reach_is_not_seen_to_be_closed():
+    assert not is_closing(len, wrapped(len))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+import streamflow as sf
 from streamflow import web
 from tests.web import servers
 
@@ -94,3 +96,37 @@ async def test_a_failure_of_who_is_told_that_the_client_has_left_is_logged(serve
     assert (app.told, app.outcomes, app.raised) == (["disconnect"], ["disconnect"], [])
     assert "response to GET /: on_disconnect failed" in caplog.text
     assert "no ledger" in caplog.text
+
+
+@pytest.mark.parametrize("stages", [0, 1])
+@pytest.mark.parametrize("does", ["fails", "does not end"])
+async def test_a_cleanup_that_fails_when_the_client_has_left_is_logged(stages, does, caplog):
+    """Nobody is there to be raised to: the rollback of a transaction must not fail unseen."""
+    told = []
+
+    async def rows():
+        try:
+            while True:
+                yield b"x" * 20_000
+                await asyncio.sleep(0.001)
+        finally:
+            if does == "fails":
+                raise LookupError("no rollback")
+            while not released.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await released.wait()
+
+    async def app(scope, receive, send):
+        source = sf.stream(rows())
+        flow = source.map(lambda row: row) if stages else source
+        await web.StreamResponse(flow, grace=0.05, on_disconnect=told.append)(scope, receive, send)
+
+    released = asyncio.Event()
+    async with servers.serving(app) as url:
+        await servers.get_and_leave(url, after=50_000)
+        await servers.until(lambda: told)
+        released.set()
+    (logged,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert ("LookupError: no rollback" if does == "fails" else "StageDidNotStop") in logged
+    assert "'rows'" in logged or does == "fails"
+    assert told == ["left"]
