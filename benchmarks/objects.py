@@ -69,7 +69,7 @@ _FAR = [
 ]
 
 
-def run(*, mebibytes: int = 64, rounds: int = 7) -> Result:
+def run(*, mebibytes: int = 256, rounds: int = 7) -> Result:
     """Race the ways to the store and from it; return their tables, what they held at most, and the ratios."""
     if not find_spec("obstore"):
         return Result(f"Not measured. {absent(['obstore'])}")
