@@ -262,11 +262,12 @@ class _Run:
 async def _given_up(run: _Run, error: BaseException) -> None:
     """Leave no part behind; what goes wrong in that must not hide why it was needed."""
     files = run.files.all
-    done = sum(file.committed for file in files)
     if not run.ended:
         try:
             await finish(run.discard())
         except OSError as failure:
             error.add_note(f"A part file could not be removed: {failure}")
+    # Counted now: the thread may have been putting one in its place while the error came.
+    done = sum(file.committed for file in files)
     if done:
         error.add_note(f"{done} of {len(files)} files of the split are complete and in their place.")
