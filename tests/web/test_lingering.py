@@ -136,12 +136,13 @@ async def test_where_nobody_waits_for_it_nothing_is_dropped():
 
 
 async def test_what_drops_the_body_ends_with_the_request():
-    queue = asyncio.Queue(1)
-    request = asyncio.create_task(asyncio.sleep(0.01))
+    queue, over = asyncio.Queue(1), asyncio.Event()
+    request = asyncio.create_task(over.wait())
 
     linger(Inbox(queue.get), queue.get, request)
     for _ in range(20):
         await queue.put({"type": "http.request", "body": b"x", "more_body": True})
+    over.set()
     await request
     (dropping,) = [task for task in asyncio.all_tasks() if "linger" in task.get_name()]
     await asyncio.wait([dropping], timeout=5)
