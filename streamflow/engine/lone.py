@@ -6,7 +6,7 @@ A response that sends what its source gives has nothing to hand over. As a `Run`
 empty, a reader that waits for nothing and a state machine of one state, and making those takes longer than sending a
 small answer. What is left are the promises, and they are kept by the same parts: the task is a `Segment`, which tells a
 stop from a failure (P4); what it comes to is an `Outcome`; it is asked to stop once, has its grace, is cancelled twice
-more and then left, by name; runs inside it are in its ledger; and whoever waits is let go only when it has ended (P5).
+more and then left, by name; runs inside it are in its ledger; and whoever waits is let go only when it has ended.
 """
 
 from __future__ import annotations

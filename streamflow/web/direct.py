@@ -25,7 +25,7 @@ from streamflow.errors import StageError
 from streamflow.stages import Source
 from streamflow.web.coalescing import PIECE, Coalescer, as_bytes
 from streamflow.web.inbox import Message
-from streamflow.web.sending import Delivery
+from streamflow.web.sending import TURNS, Delivery
 
 __all__ = ["Direct"]
 
@@ -75,7 +75,8 @@ class Direct:
 
     async def _send_each(self, items: AsyncIterator[Any]) -> None:
         """Send each chunk while the source stands at its `yield`; a cancellation then is one of the source."""
-        joined, least, number, left = self._joined, self._joined.least, 0, 0
+        joined, least, number, left, most = self._joined, self._joined.least, 0, 0, 1
+        token = self._delivery.token
         try:
             async for chunk in items:
                 self._at_yield = True
@@ -90,8 +91,10 @@ class Direct:
                     if joined.held and self._due == math.inf:
                         await self._hold()
                 left -= 1
-                if left <= 0:
-                    left = await self._delivery.turn()
+                if TURNS.last is not token:  # with many clients that is the rule
+                    TURNS.last, left = token, most
+                elif left <= 0:
+                    left = most = await self._delivery.turn()
                 self._at_yield = False
         except asyncio.CancelledError as error:
             if not self._at_yield or not isinstance(items, AsyncGenerator):

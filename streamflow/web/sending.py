@@ -27,7 +27,7 @@ from streamflow.web.coalescing import PIECE, Pieces
 from streamflow.web.compressing import Encoder
 from streamflow.web.inbox import Message
 
-__all__ = ["Delivery", "Head"]
+__all__ = ["TURNS", "Delivery", "Head"]
 
 _EMPTY = {204, 304}  # statuses of responses that have no body
 _MOST = 8  # pieces until the next look at the clock: half a MiB takes less than half a millisecond
@@ -39,7 +39,8 @@ class _Turns(threading.local):
     last: Budget | None = None
 
 
-_turns = _Turns()
+TURNS = _Turns()
+"""Where a response finds out whether another one has run since: then the loop has had a turn."""
 
 
 @dataclass
@@ -100,13 +101,15 @@ class Delivery:
 
     async def turn(self) -> int:
         """Let the others have a turn if it is time, and they had none of late; return how many pieces may go then."""
-        if _turns.last is not self._budget:
-            # Another response has run on this loop since. With many clients that is the rule.
-            _turns.last = self._budget
-            return _MOST
         if self._budget.look():
             await self._budget.pause()
+            TURNS.last = self._budget
         return min(self._budget.size, _MOST)
+
+    @property
+    def token(self) -> Budget:
+        """What stands for this response in `TURNS`."""
+        return self._budget
 
     @property
     def straight(self) -> Callable[[Message], Awaitable[None]] | None:

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 import streamflow as sf
+from streamflow.engine import budget
 from streamflow.testing import TrackedSource, cancel_everywhere
 from streamflow.web import StreamResponse
 from streamflow.web.direct import Direct
@@ -244,7 +245,7 @@ class OneAtATime:
     async def turn(self):
         return 1
 
-    straight = None
+    straight = token = None
 
     async def end(self, rest):
         self.taken += rest
@@ -269,3 +270,38 @@ async def test_the_clock_that_strikes_as_a_late_piece_has_left_starts_one_that_i
     await direct.sending(chunks())
     assert delivery.taken == b"ab" + b"c" * 70_000
     assert not delivery.overlapped
+
+
+async def test_sources_that_never_wait_take_turns_with_each_other(monkeypatch):
+    """P8: what takes longer than a slice is followed by a turn of the others, however many responses there are."""
+    monkeypatch.setattr(budget, "perf_counter", itertools.count(step=2 * budget._SLICE).__next__)
+    log = []
+
+    async def busy(name):
+        for _ in range(30):
+            log.append(name)
+            yield b"x" * 65_536
+
+    await asyncio.gather(*(exchanged(StreamResponse(busy(name))) for name in "ab"))
+    runs = [len(list(run)) for _, run in itertools.groupby(log[4:-4])]
+    assert max(runs) == 1
+
+
+async def test_a_turn_that_another_response_had_is_a_turn(monkeypatch):
+    monkeypatch.setattr(budget, "perf_counter", itertools.count(step=2 * budget._SLICE).__next__)
+    pauses = []
+    pause = budget.Budget.pause
+
+    async def counted(self):
+        pauses.append(self)
+        await pause(self)
+
+    monkeypatch.setattr(budget.Budget, "pause", counted)
+
+    async def polite():
+        for _ in range(100):
+            await asyncio.sleep(0)
+            yield b"x" * 65_536
+
+    await asyncio.gather(*(exchanged(StreamResponse(polite())) for _ in range(2)))
+    assert len(pauses) < 5
